@@ -1,0 +1,3 @@
+//! The pwalk command.
+
+fn main() {}

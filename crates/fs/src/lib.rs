@@ -1,0 +1,31 @@
+//! The system calls of pwalk, and nothing else.
+//!
+//! Every call here takes a directory file descriptor and one name, never a path of several
+//! components: a path can be changed under a privileged program between two calls, a descriptor
+//! cannot. Names are NUL-terminated bytes from the kernel back to the kernel; nothing here knows
+//! of UTF-8, of walking or of any output format.
+//!
+//! Errors are the kernel's own [`Errno`]. Who knows the path and the purpose (the engine) wraps
+//! them; here there is nothing to add.
+//!
+//! The kernel must offer `statx` (Linux 4.11 and later). There is no `unsafe` in this crate:
+//! `rustix` carries it.
+
+mod cores;
+mod kind;
+mod limits;
+mod list;
+mod magic;
+mod meta;
+mod open;
+mod usage;
+
+pub use cores::{Cores, CoresFrom, cores};
+pub use kind::Kind;
+pub use limits::{file_descriptor_limit, raise_file_descriptor_limit};
+pub use list::{DirBuf, Dirent, More, Names};
+pub use magic::{FsType, fs_type};
+pub use meta::{Freshness, Links, Meta, Time, stat_at, stat_fd, stat_path};
+pub use open::{open_child, open_parent, open_root};
+pub use rustix::io::Errno;
+pub use usage::cpu_time;
