@@ -151,6 +151,30 @@ impl Names {
         });
     }
 
+    /// Puts the names of `first` before these, and leaves `first` empty.
+    pub fn prepend(&mut self, first: &mut Self) {
+        std::mem::swap(self, first);
+        for i in 0..first.len() {
+            let e = first.entry(i);
+            let start = e.start as usize;
+            self.push(&first.bytes[start..=start + usize::from(e.len)], e.ino, e.kind);
+        }
+        self.self_ino = self.self_ino.or(first.self_ino);
+        first.clear();
+    }
+
+    /// Appends a name that was not just read: for a walk that goes on from a list of directories.
+    pub fn add(&mut self, name: &CStr, ino: u64, kind: Kind) {
+        self.push(name.to_bytes_with_nul(), ino, kind);
+    }
+
+    /// Takes the names out into memory of just their size; this keeps its own for the next ones.
+    pub fn take_exact(&mut self) -> Self {
+        let exact = Self { bytes: self.bytes.clone(), entries: self.entries.clone(), self_ino: self.self_ino };
+        self.clear();
+        exact
+    }
+
     /// Forgets everything, keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();

@@ -1,0 +1,195 @@
+//! A directory of the walk, while anything in it is unfinished.
+//!
+//! A child holds its parent, never the other way round: the live directories are the ancestors of
+//! what is being worked on, and memory follows the work and not the tree. A directory keeps its own
+//! name, not its path: paths of a tree 5,000 levels deep would take megabytes per level. Who needs a
+//! path for output builds it into a buffer of its own.
+//!
+//! # When a directory is finished
+//!
+//! `pending` counts the units of work that belong to a directory: its listing, each slice of names
+//! under way, each sub-directory not yet left, each spawned job. A unit is added only by somebody
+//! who holds a unit himself, so the count cannot rise from zero; whoever takes it to zero is alone,
+//! calls `leave`, adds the totals to the parent and gives back the unit that the directory was there.
+
+use std::ffi::CStr;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+
+use pwalk_fs::Meta;
+
+use crate::Totals;
+use crate::fds::Held;
+use crate::lock::Lock;
+use crate::totals::Sums;
+
+/// How far a directory was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Listing {
+    /// Nothing of it was read: it could not be opened, or the visitor or the options said so.
+    Unread = 0,
+    /// Names are missing, or entries that were listed could not be stat'ed.
+    Partial = 1,
+    /// Every entry was read.
+    Complete = 2,
+}
+
+/// A directory of the walk.
+pub struct Dir<S> {
+    pub(crate) parent: Option<Arc<Dir<S>>>,
+    pub(crate) name: Box<CStr>,
+    pub(crate) depth: u32,
+    pub(crate) root: usize,
+    pub(crate) via_link: bool,
+    pub(crate) meta: Option<Meta>,
+    pub(crate) state: OnceLock<S>,
+    pub(crate) pending: AtomicUsize,
+    pub(crate) sums: Sums,
+    pub(crate) listing: AtomicU8,
+    /// Work that may still need the descriptor: the listing, slices to stat, children to open.
+    pub(crate) users: AtomicUsize,
+    pub(crate) fd: Lock<Option<Arc<Held>>>,
+    /// Calls in this directory that were given up: after a few the rest is not tried any more.
+    pub(crate) timeouts: AtomicU8,
+}
+
+impl<S> Dir<S> {
+    /// A directory with one unit of work: its listing.
+    pub(crate) fn new(parent: Option<&Arc<Self>>, name: &CStr, root: usize, meta: Option<Meta>) -> Self {
+        let sums = Sums::default();
+        if let Some(meta) = &meta {
+            sums.add_below(&Totals::of_itself(meta));
+        }
+        Self {
+            parent: parent.cloned(),
+            name: name.into(),
+            depth: parent.map_or(0, |p| p.depth + 1),
+            root,
+            via_link: false,
+            meta,
+            state: OnceLock::new(),
+            pending: AtomicUsize::new(1),
+            sums,
+            listing: AtomicU8::new(Listing::Unread as u8),
+            users: AtomicUsize::new(1),
+            fd: Lock::new(None),
+            timeouts: AtomicU8::new(0),
+        }
+    }
+
+    /// The directory above, none for a root.
+    pub fn parent(&self) -> Option<&Arc<Self>> {
+        self.parent.as_ref()
+    }
+
+    /// Its name; for a root the path as it was given (one trailing slash dropped).
+    pub fn name(&self) -> &[u8] {
+        self.name.to_bytes()
+    }
+
+    /// Its name, as a system call wants it.
+    pub fn c_name(&self) -> &CStr {
+        &self.name
+    }
+
+    /// How many directories are above it: 0 for a root.
+    pub fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    /// The place of its root among the roots.
+    pub fn root(&self) -> usize {
+        self.root
+    }
+
+    /// Its metadata: read from its own descriptor before its names were; where it could not be
+    /// opened, what its entry said. None only where not even that is known.
+    pub fn meta(&self) -> Option<&Meta> {
+        self.meta.as_ref()
+    }
+
+    /// What `enter` made; none if the directory was never entered.
+    pub fn state(&self) -> Option<&S> {
+        self.state.get()
+    }
+
+    /// How far it was read. Final once it is left.
+    pub fn listing(&self) -> Listing {
+        match self.listing.load(Relaxed) {
+            0 => Listing::Unread,
+            1 => Listing::Partial,
+            _ => Listing::Complete,
+        }
+    }
+
+    /// Lowers `listing` to partial; a directory never gets better again.
+    pub(crate) fn lost_something(&self) {
+        self.listing.store(Listing::Partial as u8, Relaxed);
+    }
+
+    /// Whether so many calls hung here that the others would only hang too.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        self.timeouts.load(Relaxed) >= 3
+    }
+
+    /// Appends the path: the root as it was given, then the names.
+    pub fn path_into(&self, out: &mut Vec<u8>) {
+        self.build_path(out, true);
+    }
+
+    /// Appends the path below the root, without a leading slash; nothing for the root itself.
+    pub fn path_below_root_into(&self, out: &mut Vec<u8>) {
+        self.build_path(out, false);
+    }
+
+    fn build_path(&self, out: &mut Vec<u8>, with_root: bool) {
+        let mut chain: Vec<&Self> = Vec::with_capacity(self.depth as usize + 1);
+        let mut at = Some(self);
+        while let Some(dir) = at {
+            if with_root || dir.parent.is_some() {
+                chain.push(dir);
+            }
+            at = dir.parent.as_deref();
+        }
+        let start = out.len();
+        for dir in chain.into_iter().rev() {
+            if out.len() > start {
+                join(out, dir.name());
+            } else {
+                out.extend_from_slice(dir.name());
+            }
+        }
+    }
+
+    /// Whether `id` (device, inode) is this directory or one above it.
+    pub(crate) fn is_below(&self, id: (u64, u64)) -> bool {
+        let mut at = Some(self);
+        while let Some(dir) = at {
+            if dir.meta.as_ref().is_some_and(|m| m.id() == id) {
+                return true;
+            }
+            at = dir.parent.as_deref();
+        }
+        false
+    }
+}
+
+/// Appends `name` to the path in `out`, with a slash between unless there is one already.
+pub fn join(out: &mut Vec<u8>, name: &[u8]) {
+    if out.last() != Some(&b'/') {
+        out.push(b'/');
+    }
+    out.extend_from_slice(name);
+}
+
+/// Dropping the last directory of a chain drops its parent, and so on: by recursion that would
+/// overflow the stack of a worker on a deep tree, so take the chain apart in a loop.
+impl<S> Drop for Dir<S> {
+    fn drop(&mut self) {
+        let mut next = self.parent.take();
+        while let Some(parent) = next {
+            next = Arc::into_inner(parent).and_then(|mut dir| dir.parent.take());
+        }
+    }
+}
