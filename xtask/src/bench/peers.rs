@@ -1,0 +1,106 @@
+//! Other tools that answer the same question, where they are installed.
+//!
+//! They are looked for in `$PEERS/bin` (default `~/.cache/pwalk-peers`) and in `PATH`, the Python ones in
+//! `$PEERS/venv`. Nothing is installed here, and what is missing is said.
+
+use super::race::Contender;
+use crate::system::{find_program, is_executable};
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Programs that need the size of every file: names to look for, arguments (`T` is the tree).
+///
+/// The searches ask for files over 100 MB, so that they must look at every size and print little.
+const WALKERS: &[(&[&str], &[&str])] = &[
+    (&["limit"], &["T", "THREADS", "stat"]),
+    (&["diskus"], &["T"]),
+    (&["bfs"], &["T", "-size", "+100M"]),
+    (&["du"], &["-s", "T"]),
+    (&["find"], &["T", "-size", "+100M"]),
+    (&["fd", "fdfind"], &["-u", "-S", "+100M", ".", "T"]),
+    (&["dust"], &["-d0", "T"]),
+    (&["pdu"], &["T"]),
+    (&["dua"], &["aggregate", "T"]),
+];
+
+const PYTHON_PWALK: &str =
+    "import sys; from pwalk import report; report(sys.argv[1], output=sys.argv[2], compress='none', max_threads=32)";
+
+pub(super) struct Peers {
+    /// The index in [`WALKERS`], and where the program is.
+    walkers: Vec<(usize, PathBuf)>,
+    /// A Python that has the `pwalk` package.
+    python: Option<PathBuf>,
+    missing: Vec<&'static str>,
+}
+
+impl Peers {
+    pub(super) fn find() -> Self {
+        let directory = env::var_os("PEERS").map(PathBuf::from).or_else(|| {
+            let home = PathBuf::from(env::var_os("HOME")?);
+            Some(home.join(".cache/pwalk-peers"))
+        });
+        let locate = |name: &str| {
+            let own = directory.as_ref().map(|directory| directory.join("bin").join(name));
+            own.filter(|path| is_executable(path)).or_else(|| find_program(name))
+        };
+        let mut peers = Self { walkers: Vec::new(), python: None, missing: Vec::new() };
+        for (index, (names, _)) in WALKERS.iter().enumerate() {
+            match names.iter().find_map(|name| locate(name)) {
+                Some(path) => peers.walkers.push((index, path)),
+                None => peers.missing.push(names[0]),
+            }
+        }
+        peers.python = directory.map(|directory| directory.join("venv/bin/python")).filter(|path| has_pwalk(path));
+        if peers.python.is_none() {
+            peers.missing.push("python-pwalk");
+        }
+        peers
+    }
+
+    pub(super) fn announce(&self) {
+        if !self.missing.is_empty() {
+            eprintln!("not installed, so not compared: {}", self.missing.join(", "));
+        }
+    }
+
+    /// Each tool that is here, on this tree; `threads` is for `limit` alone, the others choose for themselves.
+    pub(super) fn contenders(&self, root: &Path, threads: usize, output: PathBuf, rounds: u32) -> Vec<Contender> {
+        let mut contenders: Vec<Contender> = self
+            .walkers
+            .iter()
+            .map(|(index, program)| {
+                let (names, template) = WALKERS[*index];
+                let argument = |word: &&str| match *word {
+                    "T" => OsString::from(root),
+                    "THREADS" => threads.to_string().into(),
+                    other => other.into(),
+                };
+                let label = [names[0], &template.join(" ")].join(" ").replace("THREADS", &threads.to_string());
+                let arguments = template.iter().map(argument).collect();
+                Contender { label, program: program.clone(), arguments, output: None, rounds }
+            })
+            .collect();
+        if let Some(python) = &self.python {
+            contenders.push(Contender {
+                label: "python-pwalk report T, plain CSV".to_owned(),
+                program: python.clone(),
+                arguments: vec!["-c".into(), PYTHON_PWALK.into(), root.into(), output.clone().into()],
+                output: Some(output),
+                rounds,
+            });
+        }
+        contenders
+    }
+}
+
+fn has_pwalk(python: &Path) -> bool {
+    Command::new(python)
+        .args(["-c", "from pwalk import report"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
