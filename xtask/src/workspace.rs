@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result, bail};
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The two directories that the tasks work in.
@@ -54,10 +54,16 @@ fn cargo_program() -> PathBuf {
 
 /// Runs a command with our output and no input; fails unless it exits with 0.
 pub(crate) fn complete(command: &mut Command) -> Result<()> {
-    let program = command.get_program().display().to_string();
-    let status = command.stdin(Stdio::null()).status().with_context(|| format!("cannot run {program}"))?;
+    let status = command.stdin(Stdio::null()).status().with_context(|| format!("cannot run {}", as_typed(command)))?;
     if !status.success() {
-        bail!("{program}: {status}");
+        bail!("`{}` failed: {status}", as_typed(command));
     }
     Ok(())
+}
+
+/// The command for a message: the program without its directory, as one would type it.
+fn as_typed(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let words = std::iter::once(program.file_name().unwrap_or(program.as_os_str())).chain(command.get_args());
+    words.map(|word| word.display().to_string()).collect::<Vec<_>>().join(" ")
 }
