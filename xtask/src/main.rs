@@ -1,7 +1,7 @@
 //! `cargo xtask`: what a contributor runs, and what the machines run for him.
 //!
 //! * `cargo xtask test` – everything that must hold before a commit is shared ([`steps`]);
-//! * `cargo xtask bench` – side-by-side measurements, never a test ([`bench`]);
+//! * `cargo xtask bench` – side-by-side measurements, never a test ([`mod@bench`]);
 //! * `cargo xtask mktree` – the reproducible tree that the measurements walk ([`mktree`]).
 //!
 //! It is Rust and not shell so that a clean clone needs nothing but the toolchain that builds pwalk; what else
