@@ -2,10 +2,11 @@
 
 use super::lab::Lab;
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -49,16 +50,15 @@ impl Mount {
 
     /// Unmounts and waits for the server to end.
     pub(super) fn unmount(mut self) -> Result<()> {
-        self.detach()?;
-        self.server.wait().context("faultfs")?;
-        Ok(())
+        self.end()
     }
 
-    fn detach(&self) -> Result<()> {
-        let status =
-            Command::new("fusermount3").arg("-u").arg(&self.point).status().context("cannot run fusermount3")?;
+    /// SIGTERM, on which the server unmounts: from outside, only a mount that nobody uses could be taken away.
+    fn end(&mut self) -> Result<()> {
+        kill_process(Pid::from_child(&self.server), Signal::TERM).context("cannot stop faultfs")?;
+        let status = self.server.wait().context("faultfs")?;
         if !status.success() {
-            bail!("cannot unmount {}: fusermount3: {status}", self.point.display());
+            bail!("faultfs on {}: {status}", self.point.display());
         }
         Ok(())
     }
@@ -67,11 +67,10 @@ impl Mount {
 /// Only for the way out after an error: the ordinary way is [`Mount::unmount`], which can fail.
 impl Drop for Mount {
     fn drop(&mut self) {
-        if matches!(self.server.try_wait(), Ok(None)) {
-            let ended = self.detach().and_then(|()| Ok(self.server.kill()?)).and_then(|()| Ok(self.server.wait()?));
-            if let Err(error) = ended {
-                eprintln!("xtask: {error:#}");
-            }
+        if matches!(self.server.try_wait(), Ok(None))
+            && let Err(error) = self.end()
+        {
+            eprintln!("xtask: {error:#}");
         }
     }
 }
