@@ -1,1 +1,40 @@
-//! Being written.
+//! What one scan is: its rows, the files they go to, what could not be read, and whether it is all there.
+//!
+//! ```text
+//! rows ──► Pool ──► Encoder (CSV text or Parquet columns) ──► compressed block ──► Output
+//! errors ─────────────────────────────────────────────────────────────────────► Ledger
+//! ```
+//!
+//! Rows come from many threads, a run of one directory at a time. A thread borrows an [`Encoder`] from
+//! the bounded [`Pool`], pushes its run, and gives it back; whoever fills an encoder also encodes
+//! and compresses the block and appends it to the file under one lock. So there is no writer thread to
+//! become the bottleneck, and memory depends on the number of encoders and not on the number of threads.
+//! The price is that the rows of a file are in no order beyond "runs of one directory stay together".
+//!
+//! This crate never opens a file of the tree that is scanned.
+
+mod accounts;
+mod compress;
+mod csv;
+mod encoder;
+mod error;
+mod ledger;
+mod metadata;
+mod names;
+mod output;
+mod parquet;
+mod pool;
+mod record;
+mod verdict;
+
+pub use compress::{Compression, DEFAULT_GZIP_LEVEL, DEFAULT_ZSTD_LEVEL};
+pub use csv::{Csv, CsvOptions, HEADER, Header};
+pub use encoder::{Encoder, Format, Oddities};
+pub use error::Error;
+pub use ledger::{Ledger, LedgerEntry, LedgerTarget, class};
+pub use metadata::{Metadata, Root, read_metadata};
+pub use output::{Output, Target, Written};
+pub use parquet::{Parquet, ParquetOptions};
+pub use pool::{Pool, Rows, Stopped};
+pub use record::{DirColumns, Parent, extension, join, split_root, trim_root};
+pub use verdict::Verdict;

@@ -1,0 +1,280 @@
+//! The rows of a row group while it fills: a plain vector per column.
+//!
+//! What all entries of a directory share is kept once per run; what only directories have, for directories
+//! only; text is converted to UTF-8 here, where the bytes are at hand. Nothing is encoded yet, because the
+//! best encoding of a column shows only when it is complete.
+
+use pwalk_fs::{Kind, Meta, Time};
+
+use super::dictionary::Table;
+use crate::names::push_text;
+use crate::record::{extension, prefix_into, split_root};
+use crate::{DirColumns, Oddities, Parent};
+
+/// Rows in a row group at most.
+pub(super) const ROWS: usize = 1 << 16;
+/// Bytes that the paths of a row group have at most when a reader unfolds them.
+const PATH_BYTES: usize = 32 << 20;
+/// Bytes of text of one kind that are buffered at most.
+const TEXT_BYTES: usize = 6 << 20;
+
+/// Byte strings one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Strings {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Strings {
+    /// Appends a string that `write` appends, and returns what that does.
+    #[inline]
+    fn push_with<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        let made = write(&mut self.bytes);
+        self.ends.push(self.bytes.len());
+        made
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.push_with(|out| out.extend_from_slice(bytes));
+    }
+
+    pub(super) fn get(&self, index: usize) -> &[u8] {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.bytes[start..self.ends[index]]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        (0..self.len()).map(|i| self.get(i))
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+}
+
+/// A run of rows with the same parent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    /// Its first row; it ends where the next begins.
+    pub(super) first: usize,
+    pub(super) parent_ino: u64,
+    pub(super) depth: i32,
+}
+
+/// The columns of a row group.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    pub(super) runs: Vec<Run>,
+    /// What stands before the names of each run, as text.
+    pub(super) prefixes: Strings,
+    pub(super) names: Strings,
+    /// The distinct extensions, and each row's.
+    pub(super) extensions: Strings,
+    pub(super) extension: Vec<u32>,
+    extension_table: Option<Table>,
+    pub(super) kind: Vec<Kind>,
+    pub(super) ino: Vec<u64>,
+    pub(super) mode: Vec<u32>,
+    pub(super) uid: Vec<u32>,
+    pub(super) gid: Vec<u32>,
+    pub(super) size: Vec<u64>,
+    pub(super) blocks: Vec<u64>,
+    pub(super) nlink: Vec<u32>,
+    pub(super) dev: Vec<u64>,
+    pub(super) rdev: Vec<u64>,
+    pub(super) atime: Vec<u64>,
+    pub(super) mtime: Vec<u64>,
+    pub(super) ctime: Vec<u64>,
+    /// The known ones; `no_btime` are the rows of the others.
+    pub(super) btime: Vec<u64>,
+    pub(super) no_btime: Vec<u32>,
+    /// The rows of directories, and their columns in the order of the schema.
+    pub(super) dir_rows: Vec<u32>,
+    pub(super) dir_columns: [Vec<u64>; 5],
+    /// The rows whose path is not UTF-8, and their paths.
+    pub(super) raw_rows: Vec<u32>,
+    pub(super) raw_paths: Strings,
+    path_bytes: usize,
+    parent: Shared,
+}
+
+/// The current run, which may go on in the next row group.
+#[derive(Debug, Default)]
+struct Shared {
+    prefix: Vec<u8>,
+    ino: u64,
+    depth: i32,
+    /// Names are whole paths.
+    roots: bool,
+    /// The run has been entered into this row group.
+    entered: bool,
+    /// The prefix as text, the exactness of that, and its text length.
+    text: Vec<u8>,
+    exact: bool,
+}
+
+impl Rows {
+    pub(super) fn len(&self) -> usize {
+        self.ino.len()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.len() >= ROWS
+            || self.path_bytes >= PATH_BYTES
+            || self.prefixes.bytes.len() >= TEXT_BYTES
+            || self.raw_paths.bytes.len() >= TEXT_BYTES
+            || self.extensions.bytes.len() >= TEXT_BYTES
+    }
+
+    pub(super) fn begin(&mut self, parent: &Parent<'_>) {
+        let shared = &mut self.parent;
+        shared.prefix.clear();
+        if let Some(path) = parent.path {
+            prefix_into(&mut shared.prefix, path);
+        }
+        (shared.ino, shared.depth, shared.roots) = (parent.ino, parent.depth, parent.path.is_none());
+        shared.text.clear();
+        shared.exact = push_text(&mut shared.text, &shared.prefix);
+        shared.entered = false;
+    }
+
+    pub(super) fn push(&mut self, name: &[u8], meta: &Meta, dir: Option<&DirColumns>) -> Oddities {
+        let row = u32::try_from(self.len()).unwrap_or(u32::MAX);
+        if self.parent.roots {
+            let (prefix, name) = split_root(name);
+            self.parent.prefix.clear();
+            self.parent.prefix.extend_from_slice(prefix);
+            self.parent.text.clear();
+            self.parent.exact = push_text(&mut self.parent.text, prefix);
+            self.parent.entered = false;
+            self.push_name(row, name, meta);
+        } else {
+            self.push_name(row, name, meta);
+        }
+        self.kind.push(meta.kind());
+        self.ino.push(meta.ino);
+        self.mode.push(meta.mode);
+        self.uid.push(meta.uid);
+        self.gid.push(meta.gid);
+        self.size.push(meta.size);
+        self.blocks.push(meta.blocks);
+        self.nlink.push(meta.nlink);
+        self.dev.push(meta.dev);
+        self.rdev.push(meta.rdev);
+        let mut clamped = false;
+        self.atime.push(nanoseconds(meta.atime, &mut clamped));
+        self.mtime.push(nanoseconds(meta.mtime, &mut clamped));
+        self.ctime.push(nanoseconds(meta.ctime, &mut clamped));
+        match meta.btime {
+            Some(time) => self.btime.push(nanoseconds(time, &mut clamped)),
+            None => self.no_btime.push(row),
+        }
+        if let Some(dir) = dir {
+            self.dir_rows.push(row);
+            let values = [dir.fcount, dir.dirsum, dir.tree_count, dir.tree_size, dir.tree_blocks];
+            for (column, value) in self.dir_columns.iter_mut().zip(values) {
+                column.push(value);
+            }
+        }
+        Oddities { unprintable: false, unrepresentable: clamped }
+    }
+
+    /// All columns that come from the path.
+    #[inline]
+    fn push_name(&mut self, row: u32, name: &[u8], meta: &Meta) {
+        if !self.parent.entered {
+            self.parent.entered = true;
+            self.runs.push(Run { first: row as usize, parent_ino: self.parent.ino, depth: self.parent.depth });
+            self.prefixes.push(&self.parent.text);
+        }
+        self.path_bytes += self.parent.prefix.len() + name.len();
+        let exact = self.names.push_with(|out| push_text(out, name));
+        if !exact || !self.parent.exact {
+            self.raw_rows.push(row);
+            self.raw_paths.push_with(|out| {
+                out.extend_from_slice(&self.parent.prefix);
+                out.extend_from_slice(name);
+            });
+        }
+        let extension = if meta.kind().is_dir() { b"" } else { extension(name) };
+        let index = self.extension_index(extension);
+        self.extension.push(index);
+    }
+
+    fn extension_index(&mut self, extension: &[u8]) -> u32 {
+        let table = self.extension_table.get_or_insert_with(Table::new);
+        let known = &mut self.extensions;
+        // Two extensions that differ in invalid bytes only become two equal values, which does no harm.
+        table.index(word(extension), |i| known.get(i) == extension).unwrap_or_else(|slot| {
+            known.push_with(|out| push_text(out, extension));
+            table.insert(slot, known.iter().map(word))
+        })
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.runs.clear();
+        self.kind.clear();
+        self.ino.clear();
+        self.extension_table = None;
+        let Self { prefixes, names, extensions, raw_paths, .. } = self;
+        [prefixes, names, extensions, raw_paths].into_iter().for_each(Strings::clear);
+        let Self { extension, mode, uid, gid, nlink, no_btime, dir_rows, raw_rows, .. } = self;
+        [extension, mode, uid, gid, nlink, no_btime, dir_rows, raw_rows].into_iter().for_each(Vec::clear);
+        let Self { size, blocks, dev, rdev, atime, mtime, ctime, btime, .. } = self;
+        [size, blocks, dev, rdev, atime, mtime, ctime, btime].into_iter().for_each(Vec::clear);
+        self.dir_columns.iter_mut().for_each(Vec::clear);
+        self.path_bytes = 0;
+        self.parent.entered = false;
+    }
+}
+
+/// A hash of a short string for [`Table`].
+pub(super) fn word(bytes: &[u8]) -> u64 {
+    bytes.chunks(8).fold(bytes.len() as u64, |hash, chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        (hash.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x517C_C1B7_2722_0A95)
+    })
+}
+
+/// The earliest time that is written: the smallest number itself is what pandas takes for "not a time".
+const EARLIEST: i64 = i64::MIN + 1;
+
+/// Nanoseconds since 1970, in the bits of an `i64`. What does not fit becomes the nearest that does.
+#[inline]
+fn nanoseconds(time: Time, clamped: &mut bool) -> u64 {
+    let exact = time.sec.checked_mul(1_000_000_000).and_then(|s| s.checked_add(i64::from(time.nsec)));
+    let value = exact.filter(|&n| n >= EARLIEST).unwrap_or_else(|| {
+        *clamped = true;
+        if time.sec < 0 { EARLIEST } else { i64::MAX }
+    });
+    value.cast_unsigned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_out_of_range_are_moved_to_the_end_and_noticed() {
+        let of = |sec, nsec| {
+            let mut clamped = false;
+            (nanoseconds(Time { sec, nsec }, &mut clamped).cast_signed(), clamped)
+        };
+        assert_eq!(of(-1, 999_999_999), (-1, false));
+        assert_eq!(of(9_223_372_036, 854_775_807), (i64::MAX, false));
+        assert_eq!(of(9_223_372_036, 854_775_808), (i64::MAX, true));
+        assert_eq!(of(i64::MAX, 0), (i64::MAX, true));
+        assert_eq!(of(i64::MIN, 0), (EARLIEST, true));
+        assert_eq!(of(-9_223_372_036, 0), (-9_223_372_036_000_000_000, false));
+    }
+}
