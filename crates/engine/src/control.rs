@@ -170,7 +170,8 @@ impl Controller {
 
     /// Whether each worker came back `calls` times on average, or so long passed that it shows.
     fn enough(&self, calls: f64, time: f64) -> bool {
-        self.seen.time >= time && (self.seen.calls >= calls * as_f64(self.limit as u64) || self.seen.time >= 40.0 * LONG)
+        self.seen.time >= time
+            && (self.seen.calls >= calls * as_f64(self.limit as u64) || self.seen.time >= 40.0 * LONG)
     }
 
     fn rate(&self) -> f64 {

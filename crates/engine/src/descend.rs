@@ -194,10 +194,8 @@ fn open_checked<V: Visitor>(
         None => stat_at(above.as_fd(), name, links, fresh).ok(),
         some => some,
     };
-    let fd = shared
-        .fds
-        .open(|| open_child(above.as_fd(), name, links))
-        .map_err(|errno| (Lost::Errno(errno), describe()))?;
+    let fd =
+        shared.fds.open(|| open_child(above.as_fd(), name, links)).map_err(|errno| (Lost::Errno(errno), describe()))?;
     let meta = stat_fd(&*fd, fresh).map_err(|errno| (Lost::Errno(errno), describe()))?;
     let foreign = parent.meta.as_ref().is_some_and(|p| p.dev != meta.dev);
     if !is_expected(parent, names, child, &meta, foreign, &above) {
@@ -213,14 +211,7 @@ fn open_checked<V: Visitor>(
     Ok(Opened::Dir(fd, meta))
 }
 
-fn is_expected<S>(
-    parent: &Dir<S>,
-    names: &Names,
-    child: &Child,
-    now: &Meta,
-    foreign: bool,
-    above: &Held,
-) -> bool {
+fn is_expected<S>(parent: &Dir<S>, names: &Names, child: &Child, now: &Meta, foreign: bool, above: &Held) -> bool {
     if let Some(then) = &child.meta {
         return then.id() == now.id() || (now.mount_root == Some(true) && now.dev != then.dev);
     }

@@ -133,12 +133,12 @@ impl<S> Dir<S> {
         self.timeouts.load(Relaxed) >= 3
     }
 
-    /// Appends the path: the root as it was given, then the names.
+    /// Makes `out` the path: the root as it was given, then the names.
     pub fn path_into(&self, out: &mut Vec<u8>) {
         self.build_path(out, true);
     }
 
-    /// Appends the path below the root, without a leading slash; nothing for the root itself.
+    /// Makes `out` the path below the root, without a leading slash; empty for the root itself.
     pub fn path_below_root_into(&self, out: &mut Vec<u8>) {
         self.build_path(out, false);
     }
@@ -152,9 +152,9 @@ impl<S> Dir<S> {
             }
             at = dir.parent.as_deref();
         }
-        let start = out.len();
-        for dir in chain.into_iter().rev() {
-            if out.len() > start {
+        out.clear();
+        for (i, dir) in chain.into_iter().rev().enumerate() {
+            if i > 0 {
                 join(out, dir.name());
             } else {
                 out.extend_from_slice(dir.name());
@@ -175,9 +175,10 @@ impl<S> Dir<S> {
     }
 }
 
-/// Appends `name` to the path in `out`, with a slash between unless there is one already.
+/// Appends `name` to the path in `out`, with a slash between. Only `/` has its slash already; any other root
+/// stays as the user gave it, so that `a//` gives `a//x`, as the classic program writes it.
 pub fn join(out: &mut Vec<u8>, name: &[u8]) {
-    if out.last() != Some(&b'/') {
+    if out.as_slice() != b"/" {
         out.push(b'/');
     }
     out.extend_from_slice(name);

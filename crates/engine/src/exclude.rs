@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_bad_pattern_is_named() {
-        let e = Exclude::new(["ok", "a[b"]).unwrap_err();
-        assert_eq!(e.pattern, "a[b");
+        let e = Exclude::new(["ok", "a{b"]).unwrap_err();
+        assert_eq!(e.pattern, "a{b");
     }
 }

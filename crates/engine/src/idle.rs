@@ -153,11 +153,6 @@ impl Idle {
         state.done
     }
 
-    /// Workers that have not left.
-    pub(crate) fn live(&self) -> usize {
-        self.lock().live
-    }
-
     /// Waits up to `time` for the last worker to leave. True: nobody is left.
     pub(crate) fn wait_for_empty(&self, time: std::time::Duration) -> bool {
         let state = self.lock();

@@ -37,13 +37,24 @@ pub(crate) const ABANDONED: u64 = u64::MAX;
 pub(crate) enum Flight<S> {
     None,
     /// Opening (and describing) a sub-directory of `parent`.
-    Open { parent: Arc<Dir<S>>, names: Arc<Names>, child: Child },
+    Open {
+        parent: Arc<Dir<S>>,
+        names: Arc<Names>,
+        child: Child,
+    },
     /// Reading the names in `dir`; `names` are those read so far and not delivered yet.
-    List { dir: Arc<Dir<S>>, names: Names },
+    List {
+        dir: Arc<Dir<S>>,
+        names: Names,
+    },
     /// Describing the entry at `Slot::at` of this slice.
-    Stat { slice: Slice<S> },
+    Stat {
+        slice: Slice<S>,
+    },
     /// Opening a root.
-    Root { index: usize },
+    Root {
+        index: usize,
+    },
 }
 
 /// The thread must end: the fold is over, or its work was given to somebody else while a call hung.

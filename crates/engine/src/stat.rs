@@ -264,8 +264,7 @@ impl<V: Visitor> Worker<V> {
 
     fn queue_children(&self, slice: &Slice<V::State>, items: &[Item]) {
         let enter = items.iter().rev().filter(|item| item.descent == Descent::Yes);
-        let list: Vec<Child> =
-            enter.map(|i| Child { index: i.index, via_link: i.via_link, meta: i.meta }).collect();
+        let list: Vec<Child> = enter.map(|i| Child { index: i.index, via_link: i.via_link, meta: i.meta }).collect();
         if list.is_empty() {
             return;
         }

@@ -119,9 +119,10 @@ impl HardLinks {
     }
 
     pub(crate) fn export(&self) -> Vec<LinkSeen> {
-        let all = self.shards.iter().flat_map(|s| {
-            s.lock().iter().map(|(&(dev, ino), &left)| LinkSeen { dev, ino, left }).collect::<Vec<_>>()
-        });
+        let all = self
+            .shards
+            .iter()
+            .flat_map(|s| s.lock().iter().map(|(&(dev, ino), &left)| LinkSeen { dev, ino, left }).collect::<Vec<_>>());
         all.collect()
     }
 }
