@@ -113,31 +113,43 @@ static bool dot_or_dotdot(const char *name) {
     return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
 }
 
-/* Lists one open directory, looks at each entry, and leaves its sub-directories on the stack. */
+/* Leaves the sub-directories among the listed entries on the stack. Before anything is looked at, so that behind a
+ * slow server other threads need not wait for this one's round trips. */
+static void push_directories(struct parent *self, char *buffer, long bytes) {
+    struct job *first = NULL, *last = NULL;
+    long count = 0;
+    for (long at = 0; at < bytes;) {
+        struct entry *entry = (struct entry *)(buffer + at);
+        at += entry->length;
+        if (entry->type != DT_DIR || dot_or_dotdot(entry->name)) continue;
+        struct job *job = new_job(self, entry->name);
+        if (last) last->below = job;
+        else first = job;
+        last = job;
+        count++;
+    }
+    if (first) push(first, last, count);
+}
+
+/* Lists one open directory and looks at each entry. */
 static void list(struct parent *self, char *buffer, long *seen, long *failed) {
     struct statx status;
     long bytes;
     while ((bytes = syscall(SYS_getdents64, self->fd, buffer, BUFFER)) > 0) {
-        struct job *first = NULL, *last = NULL;
-        long count = 0;
+        push_directories(self, buffer, bytes);
         for (long at = 0; at < bytes;) {
             struct entry *entry = (struct entry *)(buffer + at);
             at += entry->length;
             if (dot_or_dotdot(entry->name)) continue;
             ++*seen;
-            uint8_t type = entry->type;
-            if (want_stat || type == DT_UNKNOWN) {
-                if (statx(self->fd, entry->name, stat_flags, STATX_BASIC_STATS, &status)) ++*failed;
-                else if (S_ISDIR(status.stx_mode)) type = DT_DIR;
+            if (!want_stat && entry->type != DT_UNKNOWN) continue;
+            if (statx(self->fd, entry->name, stat_flags, STATX_BASIC_STATS, &status)) {
+                ++*failed;
+            } else if (entry->type == DT_UNKNOWN && S_ISDIR(status.stx_mode)) {
+                struct job *job = new_job(self, entry->name);
+                push(job, job, 1);
             }
-            if (type != DT_DIR) continue;
-            struct job *job = new_job(self, entry->name);
-            job->below = first;
-            first = job;
-            if (!last) last = job;
-            count++;
         }
-        if (first) push(first, last, count);
     }
     if (bytes < 0) ++*failed;
 }

@@ -2,6 +2,7 @@
 
 use super::lab::Lab;
 use super::mount::Mount;
+use super::peers::Threads;
 use super::race::race;
 use super::table::{Ratio, Table};
 use anyhow::Result;
@@ -18,7 +19,8 @@ pub(super) fn measure(lab: &Lab) -> Result<Vec<Table>> {
     let reference = floor.label.clone();
     let mut contenders = vec![floor, lab.report(root, "x.csv.zst", &[]), lab.report(root, "x.parquet", &[])];
     // Tens of seconds each: one round says enough.
-    contenders.extend(lab.peers.contenders(root, FLOOR_THREADS, lab.output("python.csv"), 1));
+    let threads = Threads { limit: FLOOR_THREADS, python: Some(32) };
+    contenders.extend(lab.peers.contenders(root, threads, lab.output("python.csv"), 1));
     let timings = race(&contenders, PATIENCE)?;
     mount.unmount()?;
     let title = "latency: 200 directories × 50 files behind 1 ms an operation";

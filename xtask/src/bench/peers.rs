@@ -25,8 +25,18 @@ const WALKERS: &[(&[&str], &[&str])] = &[
     (&["dua"], &["aggregate", "T"]),
 ];
 
-const PYTHON_PWALK: &str =
-    "import sys; from pwalk import report; report(sys.argv[1], output=sys.argv[2], compress='none', max_threads=32)";
+/// Without compression, which is its fastest.
+const PYTHON_PWALK: &str = "\
+import sys; from pwalk import report
+report(sys.argv[1], output=sys.argv[2], compress='none', **({'max_threads': int(sys.argv[3])} if sys.argv[3:] else {}))";
+
+/// For the tools that must be told.
+#[derive(Clone, Copy)]
+pub(super) struct Threads {
+    pub(super) limit: usize,
+    /// None: its own default.
+    pub(super) python: Option<usize>,
+}
 
 pub(super) struct Peers {
     /// The index in [`WALKERS`], and where the program is.
@@ -66,8 +76,9 @@ impl Peers {
         }
     }
 
-    /// Each tool that is here, on this tree; `threads` is for `limit` alone, the others choose for themselves.
-    pub(super) fn contenders(&self, root: &Path, threads: usize, output: PathBuf, rounds: u32) -> Vec<Contender> {
+    /// Each tool that is here, on this tree. The threads are for `limit` and, if given, for python-pwalk; the others
+    /// choose for themselves.
+    pub(super) fn contenders(&self, root: &Path, threads: Threads, output: PathBuf, rounds: u32) -> Vec<Contender> {
         let mut contenders: Vec<Contender> = self
             .walkers
             .iter()
@@ -75,19 +86,22 @@ impl Peers {
                 let (names, template) = WALKERS[*index];
                 let argument = |word: &&str| match *word {
                     "T" => OsString::from(root),
-                    "THREADS" => threads.to_string().into(),
+                    "THREADS" => threads.limit.to_string().into(),
                     other => other.into(),
                 };
-                let label = [names[0], &template.join(" ")].join(" ").replace("THREADS", &threads.to_string());
+                let label = [names[0], &template.join(" ")].join(" ").replace("THREADS", &threads.limit.to_string());
                 let arguments = template.iter().map(argument).collect();
                 Contender { label, program: program.clone(), arguments, output: None, rounds }
             })
             .collect();
         if let Some(python) = &self.python {
+            let mut arguments = vec!["-c".into(), PYTHON_PWALK.into(), root.into(), output.clone().into()];
+            arguments.extend(threads.python.map(|threads| threads.to_string().into()));
+            let fixed = threads.python.map_or_else(String::new, |threads| format!(", {threads} threads"));
             contenders.push(Contender {
-                label: "python-pwalk report T, plain CSV".to_owned(),
+                label: format!("python-pwalk report T, plain CSV{fixed}"),
                 program: python.clone(),
-                arguments: vec!["-c".into(), PYTHON_PWALK.into(), root.into(), output.clone().into()],
+                arguments,
                 output: Some(output),
                 rounds,
             });

@@ -1,6 +1,7 @@
 //! A warm local tree: bound by the processor, so every microsecond that we spend on an entry shows.
 
 use super::lab::Lab;
+use super::peers::Threads;
 use super::race::{Contender, Timing, race};
 use super::table::{Ratio, Table};
 use anyhow::Result;
@@ -18,7 +19,8 @@ pub(super) fn measure(lab: &Lab) -> Result<Vec<Table>> {
 
     let mut contenders = vec![floor];
     contenders.extend(["x.csv.zst", "x.parquet", "x.csv"].map(|file| lab.report(root, file, &[])));
-    contenders.extend(lab.peers.contenders(root, lab.cores, lab.output("python.csv"), lab.runs));
+    let threads = Threads { limit: lab.cores, python: None };
+    contenders.extend(lab.peers.contenders(root, threads, lab.output("python.csv"), lab.runs));
     let all = Table::of_timings(
         format!("walk: every entry of a warm tree ({})", tree.description),
         &race(&contenders, PATIENCE)?,
