@@ -3,7 +3,9 @@
 //! Chosen by measurement (see `examples/encode.rs`) for size first and then for time, among what `DuckDB`,
 //! pyarrow, polars and pandas can read:
 //!
-//! * a dictionary where values repeat (tried on each numeric column, given up early where they do not);
+//! * a dictionary for numbers and names that repeat here and there (tried, and given up early where they do not);
+//! * nothing at all for numbers that come in long runs of many values, as times set by one command: zstd makes
+//!   less of them than of an encoding of them;
 //! * `BYTE_STREAM_SPLIT` for numbers that do not repeat, sizes and times: whole seconds as nanoseconds are multiples
 //!   of 512, so one and a half of their eight bytes vanish, and the random bytes are kept from the others;
 //! * `DELTA_BINARY_PACKED` for inodes, which rise by small steps;
@@ -15,7 +17,7 @@ use parquet::file::statistics::Statistics;
 use pwalk_fs::Kind;
 
 use super::bits;
-use super::dictionary::{Dictionary, Effort, Table, dictionary};
+use super::dictionary::{Dictionary, Effort, FEW, Table, dictionary};
 use super::group::{Column, Levels, RowGroup};
 use super::rows::{Rows, Run, Strings, word};
 use crate::accounts::Accounts;
@@ -23,12 +25,12 @@ use crate::accounts::Accounts;
 /// Encodes all columns, in the order of the schema.
 pub(super) fn write(rows: &Rows, accounts: &Accounts, group: &mut RowGroup<'_>) -> Result<()> {
     group.push(path(rows))?;
-    group.push(text(Levels::Required, &rows.names))?;
+    group.push(names(&rows.names))?;
     group.push(dictionary_text(Levels::Required, &rows.extensions, &rows.extension))?;
     group.push(kind(&rows.kind))?;
     group.push(inode(&rows.ino))?;
-    group.push(by_run(rows, |run| run.parent_ino, plain64))?;
-    group.push(by_run(rows, |run| u64::from(run.depth.cast_unsigned()), plain32))?;
+    group.push(int64(Levels::Required, &by_run(rows, |run| run.parent_ino), Order::Unsigned))?;
+    group.push(int32(&by_run(rows, |run| run.depth.cast_unsigned())))?;
     group.push(int32(&rows.mode))?;
     let (uids, gids) = (owners(&rows.uid), owners(&rows.gid));
     group.push(int32_dictionary(&uids))?;
@@ -123,6 +125,34 @@ fn text<'a>(levels: Levels<'a>, strings: &Strings) -> Column<'a> {
     Column { levels, encoding: Encoding::DELTA_LENGTH_BYTE_ARRAY, values, dictionary: None, statistics: None }
 }
 
+/// Names that are tried: a directory tree shows its habits only after hundreds of directories.
+const NAMES_TRIED: usize = 8192;
+
+/// Names repeat where many directories were filled by the same program. Their dictionary is sorted, because
+/// neighbours that are alike compress better.
+fn names(names: &Strings) -> Column<'static> {
+    let (mut known, mut table) = (Strings::default(), Table::new());
+    let mut indexes = Vec::with_capacity(names.len());
+    for (at, name) in names.iter().enumerate() {
+        indexes.push(table.index(word(name), |i| known.get(i) == name).unwrap_or_else(|slot| {
+            known.push(name);
+            table.insert(slot, known.iter().map(word))
+        }));
+        if !Effort::WhilePaying(NAMES_TRIED).goes_on(known.len(), at) {
+            return text(Levels::Required, names);
+        }
+    }
+    let mut order: Vec<usize> = (0..known.len()).collect();
+    order.sort_unstable_by_key(|&i| known.get(i));
+    let (mut sorted, mut rank) = (Strings::default(), vec![0; known.len()]);
+    for (to, from) in (0_u32..).zip(order) {
+        sorted.push(known.get(from));
+        rank[from] = to;
+    }
+    indexes.iter_mut().for_each(|index| *index = rank[*index as usize]);
+    dictionary_text(Levels::Required, &sorted, &indexes)
+}
+
 fn dictionary_text<'a>(levels: Levels<'a>, values: &Strings, indexes: &[u32]) -> Column<'a> {
     let mut plain = Vec::new();
     for value in values.iter() {
@@ -169,38 +199,41 @@ fn inode(values: &[u64]) -> Column<'static> {
     }
 }
 
-/// A column that is equal within a run.
-fn by_run(rows: &Rows, of: impl Fn(&Run) -> u64, plain: impl Fn(&[u64]) -> Vec<u8>) -> Column<'static> {
-    let values: Vec<u64> = rows.runs.iter().map(of).collect();
-    let found = dictionary(&values, |v| v, Effort::Always).unwrap_or_default();
-    let mut indexes = Vec::with_capacity(rows.len());
-    for (i, &index) in found.indexes.iter().enumerate() {
-        indexes.resize(rows.runs.get(i + 1).map_or(rows.len(), |next| next.first), index);
+/// Each row's value of what is equal within a run.
+fn by_run<T: Copy>(rows: &Rows, of: impl Fn(&Run) -> T) -> Vec<T> {
+    let mut values = Vec::with_capacity(rows.len());
+    for (i, run) in rows.runs.iter().enumerate() {
+        values.resize(rows.runs.get(i + 1).map_or(rows.len(), |next| next.first), of(run));
     }
-    with_dictionary(Levels::Required, (plain(&found.values), found.values.len()), &indexes, None)
+    values
 }
 
-fn plain64(values: &[u64]) -> Vec<u8> {
-    values.iter().flat_map(|v| v.to_le_bytes()).collect()
-}
-
-/// The low halves.
-fn plain32(values: &[u64]) -> Vec<u8> {
-    values.iter().flat_map(|v| v.to_le_bytes().into_iter().take(4)).collect()
+/// How hard to try a dictionary: values in long runs compress best as they are, unless they are very few.
+fn effort<T: Copy + Eq>(values: &[T]) -> Effort {
+    let changes = values.iter().zip(values.iter().skip(1)).filter(|(a, b)| a != b).count();
+    if changes * 8 < values.len() { Effort::WhileFew } else { Effort::WhilePaying(FEW) }
 }
 
 fn int64<'a>(levels: Levels<'a>, values: &[u64], order: Order) -> Column<'a> {
     let statistics = statistics64(values, order);
-    if let Some(found) = dictionary(values, |v| v, Effort::WhilePaying) {
-        return with_dictionary(levels, (plain64(&found.values), found.values.len()), &found.indexes, statistics);
+    let effort = effort(values);
+    if let Some(found) = dictionary(values, |v| v, effort) {
+        let plain = found.values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        return with_dictionary(levels, (plain, found.values.len()), &found.indexes, statistics);
     }
-    let mut split = Vec::new();
-    bits::byte_stream_split(&mut split, values, u64::to_le_bytes);
-    Column { levels, encoding: Encoding::BYTE_STREAM_SPLIT, values: split, dictionary: None, statistics }
+    let mut encoded = Vec::with_capacity(values.len() * 8);
+    let encoding = if effort == Effort::WhileFew {
+        values.iter().for_each(|v| encoded.extend_from_slice(&v.to_le_bytes()));
+        Encoding::PLAIN
+    } else {
+        bits::byte_stream_split(&mut encoded, values, u64::to_le_bytes);
+        Encoding::BYTE_STREAM_SPLIT
+    };
+    Column { levels, encoding, values: encoded, dictionary: None, statistics }
 }
 
 fn int32(values: &[u32]) -> Column<'static> {
-    if let Some(found) = dictionary(values, u64::from, Effort::WhilePaying) {
+    if let Some(found) = dictionary(values, u64::from, Effort::WhilePaying(FEW)) {
         return int32_dictionary(&found);
     }
     let mut split = Vec::new();

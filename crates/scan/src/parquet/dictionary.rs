@@ -16,17 +16,30 @@ impl<T> Default for Dictionary<T> {
 /// How far a column may look unlike a dictionary before the attempt is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effort {
-    /// Until it is clear that most values are new.
-    WhilePaying,
+    /// As long as there are very few values.
+    WhileFew,
+    /// Until it is clear that most values are new: an index costs up to two bytes, so a dictionary of
+    /// every second value still pays. So many values are tried in any case.
+    WhilePaying(usize),
     /// To the end.
     Always,
 }
 
-/// Distinct values that are always worth a try.
-const FREE: usize = 256;
+/// Distinct values that are always worth a try: their indexes fit a byte.
+pub(super) const FEW: usize = 256;
 
-/// The dictionary of `values`, or `None` where it would not pay: an index costs up to two bytes, so a
-/// dictionary of every third value still does.
+impl Effort {
+    /// Whether to go on after `distinct` values were found in `rows` rows.
+    pub(super) fn goes_on(self, distinct: usize, rows: usize) -> bool {
+        match self {
+            Self::WhileFew => distinct <= FEW,
+            Self::WhilePaying(tried) => distinct <= tried || distinct * 2 <= rows,
+            Self::Always => true,
+        }
+    }
+}
+
+/// The dictionary of `values`, or `None` where the effort ended.
 pub(super) fn dictionary<T: Copy + Eq>(values: &[T], word: impl Fn(T) -> u64, effort: Effort) -> Option<Dictionary<T>> {
     let mut dictionary = Dictionary { values: Vec::new(), indexes: Vec::with_capacity(values.len()) };
     let (mut table, mut last) = (Table::new(), None);
@@ -43,8 +56,7 @@ pub(super) fn dictionary<T: Copy + Eq>(values: &[T], word: impl Fn(T) -> u64, ef
         };
         last = Some((value, index));
         dictionary.indexes.push(index);
-        let distinct = dictionary.values.len();
-        if effort == Effort::WhilePaying && distinct > FREE && distinct * 3 > at {
+        if !effort.goes_on(dictionary.values.len(), at) {
             return None;
         }
     }
