@@ -5,6 +5,8 @@
 //! processor nanoseconds and bytes per row, the best of REPEAT. With the environment variable `KEEP` set to a
 //! directory the files stay there.
 
+#![allow(clippy::print_stdout, reason = "a program for the terminal")]
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::ffi::CString;
@@ -84,7 +86,8 @@ fn write(dirs: &[Dir], path: &Path, level: i32) -> Fallible<u64> {
             let mut rows = pool.take()?;
             rows.begin(&parent);
             for (i, meta) in dir.metas.iter().enumerate().skip(start).take(BATCH) {
-                let totals = DirColumns { fcount: 10, dirsum: meta.size, tree_count: 20, tree_size: meta.size, tree_blocks: 8 };
+                let totals =
+                    DirColumns { fcount: 10, dirsum: meta.size, tree_count: 20, tree_size: meta.size, tree_blocks: 8 };
                 let odd = rows.row(dir.names.name(i), meta, meta.kind().is_dir().then_some(&totals))?;
                 if odd.any() {
                     continue;

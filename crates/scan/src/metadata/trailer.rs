@@ -2,9 +2,9 @@
 //!
 //! * zstd: a skippable frame (RFC 8878, 3.1.2). It stands at the end because polars takes a file for zstd
 //!   by its first four bytes.
-//! * gzip: an empty member whose header has the JSON in its "extra field" (RFC 1952, 2.3.1.1), which holds
-//!   64 KiB; longer JSON takes several members. The comment field would have no limit, but `DuckDB` refuses files
-//!   that use it.
+//! * gzip: an empty member whose header has the JSON in its "extra field" (RFC 1952, 2.3.1.1). That holds 64 KiB, of
+//!   which `DuckDB` takes 32; longer JSON takes several members. The comment field would have no limit, but
+//!   `DuckDB` refuses files that use it.
 //!
 //! Either way the JSON is followed by a fixed footer, so that it is found from the end of the file.
 
@@ -20,8 +20,8 @@ const GZIP_EMPTY: [u8; 10] = [3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff];
 /// Identifies our subfield of the extra field.
 const SUBFIELD: [u8; 2] = *b"PW";
-/// Most JSON in one member: 64 KiB less our footer and the subfield's head.
-const PART: usize = 65_000;
+/// Most JSON in one member: 32 KiB less our footer and the subfield's head, rounded down.
+const PART: usize = 32_000;
 /// Length of the part, whether it continues an earlier one, and who made it.
 const FOOTER: usize = 4 + 1 + MARK.len();
 const MARK: &[u8; 7] = b"pwalk-m";

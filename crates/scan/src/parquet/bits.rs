@@ -110,9 +110,8 @@ pub(super) fn delta_binary_packed(out: &mut Vec<u8>, values: impl ExactSizeItera
         for (p, d) in packed.iter_mut().zip(&deltas[..n]) {
             *p = d.wrapping_sub(min).cast_unsigned();
         }
-        let widths = [0, 1, 2, 3].map(|m| {
-            bit_width(packed[m * DELTA_MINI..(m + 1) * DELTA_MINI].iter().fold(0, |all, p| all | p))
-        });
+        let widths = [0, 1, 2, 3]
+            .map(|m| bit_width(packed[m * DELTA_MINI..(m + 1) * DELTA_MINI].iter().fold(0, |all, p| all | p)));
         out.extend_from_slice(&widths);
         for (mini, width) in packed.chunks(DELTA_MINI).zip(widths) {
             if width > 0 {
@@ -123,7 +122,11 @@ pub(super) fn delta_binary_packed(out: &mut Vec<u8>, values: impl ExactSizeItera
 }
 
 /// `BYTE_STREAM_SPLIT`: the first bytes of all values, then the second bytes ….
-pub(super) fn byte_stream_split<const N: usize, T: Copy>(out: &mut Vec<u8>, values: &[T], bytes: impl Fn(T) -> [u8; N]) {
+pub(super) fn byte_stream_split<const N: usize, T: Copy>(
+    out: &mut Vec<u8>,
+    values: &[T],
+    bytes: impl Fn(T) -> [u8; N],
+) {
     let (start, n) = (out.len(), values.len());
     out.resize(start + n * N, 0);
     let mut streams = out[start..].chunks_exact_mut(n.max(1));

@@ -110,7 +110,13 @@ fn path(rows: &Rows) -> Column<'static> {
     delta_lengths(&mut values, &shared);
     delta_lengths(&mut values, &lengths);
     values.append(&mut suffixes);
-    Column { levels: Levels::Required, encoding: Encoding::DELTA_BYTE_ARRAY, values, dictionary: None, statistics: None }
+    Column {
+        levels: Levels::Required,
+        encoding: Encoding::DELTA_BYTE_ARRAY,
+        values,
+        dictionary: None,
+        statistics: None,
+    }
 }
 
 fn delta_lengths(out: &mut Vec<u8>, lengths: &[usize]) {
@@ -256,14 +262,18 @@ fn owners(ids: &[u32]) -> Dictionary<u32> {
 /// The names of owners. Several numbers may have one name, and some have none.
 fn account(group: &mut RowGroup<'_>, ids: &Dictionary<u32>, name: impl Fn(u32) -> Option<String>) -> Result<()> {
     let (mut names, mut table) = (Strings::default(), Table::new());
-    let of_id: Vec<Option<u32>> = ids.values.iter().map(|&id| {
-        let name = name(id)?;
-        let name = name.as_bytes();
-        Some(table.index(word(name), |i| names.get(i) == name).unwrap_or_else(|slot| {
-            names.push(name);
-            table.insert(slot, names.iter().map(word))
-        }))
-    }).collect();
+    let of_id: Vec<Option<u32>> = ids
+        .values
+        .iter()
+        .map(|&id| {
+            let name = name(id)?;
+            let name = name.as_bytes();
+            Some(table.index(word(name), |i| names.get(i) == name).unwrap_or_else(|slot| {
+                names.push(name);
+                table.insert(slot, names.iter().map(word))
+            }))
+        })
+        .collect();
     let of_row = ids.indexes.iter().map(|&index| of_id[index as usize]);
     let indexes: Vec<u32> = of_row.clone().flatten().collect();
     let rows = ids.indexes.len();

@@ -112,7 +112,6 @@ impl Table {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "only the bits under the mask matter")]
 #[inline]
 fn home(word: u64, mask: usize) -> usize {
     (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize & mask
