@@ -42,6 +42,7 @@ pub struct Dir<S> {
     pub(crate) depth: u32,
     pub(crate) root: usize,
     pub(crate) via_link: bool,
+    pub(crate) resumed: bool,
     pub(crate) meta: Option<Meta>,
     pub(crate) state: OnceLock<S>,
     pub(crate) pending: AtomicUsize,
@@ -67,6 +68,7 @@ impl<S> Dir<S> {
             depth: parent.map_or(0, |p| p.depth + 1),
             root,
             via_link: false,
+            resumed: false,
             meta,
             state: OnceLock::new(),
             pending: AtomicUsize::new(1),
@@ -101,6 +103,11 @@ impl<S> Dir<S> {
     /// The place of its root among the roots.
     pub fn root(&self) -> usize {
         self.root
+    }
+
+    /// Whether it was entered, and its listing read, in an earlier slice of the walk.
+    pub fn is_resumed(&self) -> bool {
+        self.resumed
     }
 
     /// Its metadata: read from its own descriptor before its names were; where it could not be

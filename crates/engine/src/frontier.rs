@@ -8,7 +8,7 @@
 //!
 //! A directory whose reading has begun is read to its end before the fold stops, because a position
 //! in a directory means nothing to another process. `enter` is called again for the directories
-//! above, so that their state exists again. Identity is checked as on every descent: a directory
+//! above ([`Dir::is_resumed`] tells them), so that their state exists again. Identity is checked as on every descent: a directory
 //! that is not the one it was is an error.
 
 use std::collections::HashMap;
@@ -111,6 +111,7 @@ pub(crate) fn resume<V: Visitor>(shared: &Shared<V>, hands: Hands<'_, V>, fronti
         let mut dir = Dir::new(parent, &name, open.root, None);
         dir.meta = open.meta;
         dir.via_link = open.via_link;
+        dir.resumed = true;
         dir.sums.add(&open.totals);
         let listing = if open.complete { Listing::Complete } else { Listing::Partial };
         dir.listing.store(listing as u8, Relaxed);

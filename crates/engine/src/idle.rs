@@ -19,8 +19,8 @@
 //! # Termination
 //!
 //! The fold ends when the last worker that is awake finds all queues empty under the lock. Tasks
-//! are made only by running workers (or by the watchdog, which holds the lock meanwhile, see
-//! `Idle::adopt`); if everybody else sleeps and the queues are empty there is no task, and nobody
+//! are made only by running workers, or by the watchdog from what a lost worker left: that one counts as
+//! awake until another has joined in its place. If everybody else sleeps and the queues are empty there is no task, and nobody
 //! who could make one. The last worker to fall asleep is the one that notices, so it is always
 //! noticed. Workers on the bench (above the concurrency limit) count as asleep: they hold no task,
 //! and their queues are among those that are looked at.
@@ -133,14 +133,6 @@ impl Idle {
         self.work.notify_all();
         self.bench.notify_all();
         self.ended.notify_all();
-    }
-
-    /// Counts the caller as a working worker while `work` runs, so that the fold cannot end
-    /// between the tasks it takes from a lost worker and those it makes of them. The lost worker
-    /// is no longer counted afterwards.
-    pub(crate) fn adopt(&self, work: impl FnOnce()) {
-        work();
-        self.leave();
     }
 
     /// Waits up to `time` for the end. True: it came.

@@ -105,7 +105,8 @@ struct Run<V: Visitor> {
     panic: Arc<Lock<Option<Box<dyn Any + Send>>>>,
     controller: Option<Controller>,
     watchdog: Watchdog,
-    most: usize,
+    /// How many workers run when nothing is measured.
+    fixed: usize,
     workers: usize,
     start: Instant,
     roots: Vec<Vec<u8>>,
@@ -133,7 +134,7 @@ impl<V: Visitor> Run<V> {
             panic: Arc::default(),
             controller,
             watchdog,
-            most,
+            fixed: limit,
             workers: 0,
             start: Instant::now(),
             roots: frontier.roots.clone(),
@@ -218,7 +219,7 @@ impl<V: Visitor> Run<V> {
             if now >= next_look {
                 self.watchdog.look(&self.shared, progress);
                 next_look = now + self.watchdog.interval();
-                if self.watchdog.lost > 0 {
+                if self.watchdog.lost > self.watchdog.replaced {
                     self.replace_lost(sink);
                 }
             }
@@ -245,18 +246,17 @@ impl<V: Visitor> Run<V> {
         progress.tick(&self.snapshot());
     }
 
+    /// Starts a worker for each that was lost, and only then signs those off: the fold cannot end in between.
     fn replace_lost<K: Sink<Worker = V>>(&mut self, sink: &K) {
         if self.watchdog.lost >= SPARE {
             self.shared.set_stop(Stop::Now);
-            return;
-        }
-        let limit = match (&self.controller, self.shared.options.threads) {
-            (Some(controller), _) => controller.limit(),
-            (None, Threads::Fixed(n)) => n.clamp(1, self.most.max(n)),
-            (None, Threads::Adaptive) => 1,
-        };
-        if limit + self.watchdog.lost > self.shared.limit.load(Relaxed) {
+        } else {
+            let limit = self.controller.as_ref().map_or(self.fixed, Controller::limit);
             self.grow(sink, limit);
+        }
+        while self.watchdog.replaced < self.watchdog.lost {
+            self.watchdog.replaced += 1;
+            self.shared.idle.leave();
         }
     }
 

@@ -32,6 +32,8 @@ pub(crate) struct Watchdog {
     give_up_after: Option<Duration>,
     /// Workers given up so far.
     pub(crate) lost: usize,
+    /// Of those, how many were replaced and signed off.
+    pub(crate) replaced: usize,
 }
 
 impl Watchdog {
@@ -41,6 +43,7 @@ impl Watchdog {
             name_after: shared.options.name_stalls_after.unwrap_or(NAME_AFTER),
             give_up_after: shared.options.give_up_after,
             lost: 0,
+            replaced: 0,
         }
     }
 
@@ -61,7 +64,7 @@ impl Watchdog {
                 let flight = std::mem::replace(&mut *slot.flight.lock(), Flight::None);
                 progress.stalled(&describe(shared, &flight, slot.at.load(Relaxed), since, true));
                 self.lost += 1;
-                shared.idle.adopt(|| settle(shared, index, flight));
+                settle(shared, index, flight);
             } else if since >= self.name_after {
                 if let Some(watched) = self.watched[index].as_mut().filter(|w| !w.named) {
                     watched.named = true;

@@ -5,7 +5,7 @@ mod common;
 
 use std::os::unix::ffi::OsStrExt;
 
-use common::{du_blocks, find, record, record_from};
+use common::{assert_same, du_blocks, find, record, record_from};
 use pwalk_engine::{Ended, Frontier, Listing, Needs, Options, Silent, Snapshots, Threads};
 use pwalk_testkit::TempTree;
 use pwalk_testkit::trees::{Deep, deep, everything, random, wide, wide_dirs};
@@ -22,7 +22,7 @@ fn the_hostile_trees_are_seen_as_find_and_du_see_them() {
     for threads in [Threads::Fixed(1), Threads::Fixed(2), Threads::Fixed(16), Threads::Adaptive] {
         for needs in [Needs::Names, Needs::Chosen, Needs::Meta] {
             let (outcome, notes) = record(tree.path(), needs, &options(threads));
-            assert_eq!(notes.paths(), expected, "{threads:?} {needs:?}");
+            assert_same(&notes.paths(), &expected, &format!("{threads:?} {needs:?}"));
             assert!(outcome.is_complete(), "{:?}", notes.errors);
             assert_eq!(outcome.entries, expected.len() as u64);
             notes.check_order();

@@ -70,7 +70,7 @@ impl Visitor for Scribe {
     fn enter(&mut self, _: &mut Context<'_, Self>, dir: &Dir<()>, _: Option<&()>) -> ((), Descend) {
         let mut notes = self.0.lock().unwrap();
         let path = path_of(dir);
-        if dir.parent().is_none() {
+        if dir.parent().is_none() && !dir.is_resumed() {
             notes.entries.entry(path.clone()).or_insert((0, Kind::Dir)).0 += 1;
         }
         notes.entered.push(path);
@@ -136,6 +136,22 @@ pub fn record_from(start: Frontier, needs: Needs, options: &Options, progress: &
 pub fn record(root: &Path, needs: Needs, options: &Options) -> (Outcome, Notes) {
     let start = Frontier::start([root.as_os_str().as_bytes()]);
     record_from(start, needs, options, &Silent)
+}
+
+/// Compares lists of paths, and shows where they differ instead of all of them.
+#[track_caller]
+pub fn assert_same(ours: &[Vec<u8>], theirs: &[Vec<u8>], what: &str) {
+    let show = |a: &[Vec<u8>], b: &[Vec<u8>]| -> Vec<String> {
+        let b: std::collections::BTreeSet<_> = b.iter().collect();
+        a.iter().filter(|p| !b.contains(p)).take(5).map(|p| p.escape_ascii().to_string()).collect()
+    };
+    let (more, fewer) = (show(ours, theirs), show(theirs, ours));
+    assert!(
+        ours == theirs,
+        "{what}: {} against {}; only ours {more:?}, only theirs {fewer:?}",
+        ours.len(),
+        theirs.len()
+    );
 }
 
 /// What GNU find prints, sorted.
