@@ -9,10 +9,12 @@ use std::path::Path;
 
 use common::{metadata, pool};
 use pwalk_fs::Meta;
-use pwalk_scan::{Parent, Stopped};
+use pwalk_scan::{
+    Compression, Csv, CsvOptions, Format, Header, Output, Parent, Parquet, ParquetOptions, Pool, Stopped, Target,
+};
 
 /// Pushes rows until the pool refuses; gives up after so many that a block must have been written.
-fn push_until_stopped(pool: &pwalk_scan::Pool) -> Result<(), Stopped> {
+fn push_until_stopped(pool: &Pool) -> Result<(), Stopped> {
     for i in 0..400_000_u64 {
         let mut rows = pool.take()?;
         rows.begin(&Parent { path: Some(b"/d"), ino: 1, depth: 0 });
@@ -26,11 +28,20 @@ fn push_until_stopped(pool: &pwalk_scan::Pool) -> Result<(), Stopped> {
 #[test]
 fn a_full_disk_stops_rows_and_is_told_at_the_end() {
     let place = tempfile::tempdir().unwrap();
-    for name in ["full.csv", "full.csv.zst", "full.parquet"] {
-        // The header is lost on the way to the device already where the format starts with one.
+    for name in ["full.csv", "full.csv.zst", "full.csv.gz", "full.parquet"] {
         let link = place.path().join(name);
         std::os::unix::fs::symlink("/dev/full", &link).unwrap();
-        let Ok(pool) = std::panic::catch_unwind(|| pool(&link, 2)) else { continue };
+        let output = || Output::create(&Target::File(link.clone())).unwrap();
+        let format: Box<dyn Format> = if name.ends_with("parquet") {
+            Box::new(Parquet::new(output(), ParquetOptions::default()).unwrap())
+        } else {
+            let compression = Compression::from_name(&link);
+            let with = |header| Csv::new(output(), CsvOptions { compression, header });
+            let header = with(Header::Written).err().unwrap();
+            assert_eq!(header.io_kind(), Some(ErrorKind::StorageFull), "the header is written at once");
+            Box::new(with(Header::Omitted).unwrap())
+        };
+        let pool = Pool::new(format, 2);
         assert_eq!(push_until_stopped(&pool), Err(Stopped), "{name}");
         assert!(pool.failed());
         assert_eq!(pool.take().err(), Some(Stopped));

@@ -156,11 +156,12 @@ fn habit(i: u64) -> Row {
         atime: sec(scattered),
         mtime: sec(scattered >> 7),
         ctime: sec(i / 20),
-        btime: (i % 11 != 0).then(|| sec(i / 30)),
+        btime: (!i.is_multiple_of(11)).then(|| sec(i / 30)),
         mount_root: None,
     };
     // A third of the names are of few sorts, the others differ.
-    let name = if i % 3 == 0 { format!("run_{:03}.log", i % 500) } else { format!("file{scattered}.{}", i % 9) };
+    let name =
+        if i.is_multiple_of(3) { format!("run_{:03}.log", i % 500) } else { format!("file{scattered}.{}", i % 9) };
     Row { name: name.into_bytes(), meta, dir: None }
 }
 

@@ -24,7 +24,7 @@ fn runs() -> Vec<Run> {
             let is_dir = i % 35 == 0;
             let name = match i {
                 0..8 => names[usize::try_from(i).unwrap()].to_owned(),
-                _ if d % 2 == 0 => format!("run_{i:03}.dat"),
+                _ if d.is_multiple_of(2) => format!("run_{i:03}.dat"),
                 _ => format!("frame{scattered:x}.{}", n % 400),
             };
             let meta = Meta {
@@ -38,7 +38,7 @@ fn runs() -> Vec<Run> {
                 atime: Time { sec: (scattered >> 36).cast_signed(), nsec: 0 },
                 mtime: Time { sec: 1_700_000_000 - (scattered >> 35).cast_signed(), nsec: 123_456_789 },
                 ctime: Time { sec: 1_790_000_000 + (n / 100).cast_signed(), nsec: 1 },
-                btime: (n % 4 != 0).then_some(Time { sec: -5, nsec: 7 }),
+                btime: (!n.is_multiple_of(4)).then_some(Time { sec: -5, nsec: 7 }),
                 ..Meta::default()
             };
             let dir = is_dir.then_some(DirColumns {
