@@ -1,5 +1,7 @@
 //! The hostile trees are what their docs say, as GNU find and stat see them, and they can be removed again.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of a test fail like the test itself")]
+
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};

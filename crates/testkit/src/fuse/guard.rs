@@ -10,24 +10,29 @@
 //! keeps /dev/fuse open (shared fds)    … which is what would abort the connection
 //! ```
 //!
-//! The process never ends. So a shell outside waits for the death of the thread that started it (`PR_SET_PDEATHSIG`, set
-//! by `setpriv`) and then aborts the connection (`umount -f`) and detaches the mount. It is told to go, without doing
-//! anything, when the mount is ended in order.
+//! The process never ends. So a shell outside waits for one of two things: that its standard input closes without a
+//! word, as it does when this process dies with all its threads; or that the thread that started it dies
+//! (`PR_SET_PDEATHSIG`, set by `setpriv`), which in the accident above is the only sign. Then it aborts the connection
+//! (`umount -f`) and detaches the mount. A line on its standard input sends it away: the mount was ended in order.
 
-use std::io;
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use rustix::process::{Pid, Signal, kill_process};
-
 /// `$1` is the mount point. Ctrl-C reaches the whole foreground group and must not end the guard.
 const SCRIPT: &str = r#"
-trap '' INT QUIT
-trap 'kill $p; exit' TERM
-trap 'kill $p; umount -c -i -f -l "$1" || fusermount3 -u -q -z -- "$1"; exit' HUP
-while :; do sleep 1000 & p=$!; wait $p; done
+trap '' INT QUIT TERM
+end() {
+    trap '' HUP
+    umount -c -i -f -l "$1" || fusermount3 -u -q -z -- "$1"
+    exit
+}
+trap 'end "$1"' HUP
+echo ready
+read -r line && exit
+end "$1"
 "#;
 
 /// The guard of one mount.
@@ -52,7 +57,7 @@ impl Guard {
             report(&started, Ok(()));
             // Nothing is ever sent: it ends with the sender, which means that the mount was ended in order.
             while dismissed.recv().is_ok() {}
-            dismiss_child(&mut child);
+            send_away(&mut child);
         })?;
         start.recv().map_err(|_| io::Error::other("the thread of the FUSE guard died"))??;
         Ok(Self { dismiss, keeper })
@@ -70,22 +75,32 @@ fn report(to: &mpsc::Sender<io::Result<()>>, outcome: io::Result<()>) {
     to.send(outcome).expect("the starter waits");
 }
 
+/// Starts the shell and waits until it is on guard: before it has set its traps a signal would only kill it.
 fn spawn(mount: &Path) -> io::Result<Child> {
-    Command::new("setpriv")
+    let mut child = Command::new("setpriv")
         .args(["--pdeathsig", "HUP", "--", "sh", "-c", SCRIPT, "pwalk-fuse-guard"])
         .arg(mount)
         .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(|e| io::Error::new(e.kind(), format!("start setpriv (package util-linux): {e}")))
+        .map_err(|e| io::Error::new(e.kind(), format!("start setpriv (package util-linux): {e}")))?;
+    let mut ready = String::new();
+    let output = child.stdout.take().expect("standard output is a pipe");
+    BufReader::new(output).read_line(&mut ready)?;
+    if ready != "ready\n" {
+        return Err(io::Error::other("the FUSE guard (setpriv … sh) did not start"));
+    }
+    Ok(child)
 }
 
-fn dismiss_child(child: &mut Child) {
-    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        // It has not been waited for, so the number is still its own.
-        kill_process(pid, Signal::TERM).expect("end the FUSE guard");
+fn send_away(child: &mut Child) {
+    let mut input = child.stdin.take().expect("standard input is a pipe");
+    match input.write_all(b"go\n") {
+        Ok(()) => {}
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {} // somebody killed the guard; it is not needed any more
+        Err(e) => panic!("send the FUSE guard away: {e}"),
     }
     child.wait().expect("wait for the FUSE guard");
 }
