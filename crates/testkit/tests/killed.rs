@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of a test fail like the test itself")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ fn wait_to_be_killed() {
     let walker = std::thread::spawn(move || std::fs::read_dir(path).unwrap().count());
     assert!(mounted.wait_hanging(1, SOON));
     // A line of its own: the test harness has written the test's name without an end of line.
-    println!("\nmounted {}", mounted.path().display());
+    writeln!(std::io::stdout(), "\nmounted {}", mounted.path().display()).unwrap();
     assert_eq!(walker.join().unwrap(), 0, "nobody answers");
 }
 
