@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of a test fail like the test itself")]
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -40,13 +40,14 @@ fn a_killed_process_leaves_no_mount_and_no_blocked_thread() {
     remove_tree(mount.parent().unwrap()).unwrap();
 }
 
+#[expect(clippy::print_stdout, reason = "it speaks to the test that started it")]
 fn wait_to_be_killed() {
     let mounted = Synthetic::tree(10, 3, 3).hang(Op::Readdir, "d1").mount().unwrap();
     let path = mounted.path().join("d1");
     let walker = std::thread::spawn(move || std::fs::read_dir(path).unwrap().count());
     assert!(mounted.wait_hanging(1, SOON));
     // A line of its own: the test harness has written the test's name without an end of line.
-    writeln!(std::io::stdout(), "\nmounted {}", mounted.path().display()).unwrap();
+    println!("\nmounted {}", mounted.path().display());
     assert_eq!(walker.join().unwrap(), 0, "nobody answers");
 }
 
