@@ -23,13 +23,15 @@ use crate::shared::Shared;
 use crate::slot::{Flight, Quit};
 use crate::task::{Child, Children, OpenListing, Task};
 use crate::worker::Worker;
-use crate::{Class, Descend, Mounts, Needs, Op, Operand, Visitor};
+use crate::{Class, Descend, Mounts, Op, Operand, Visitor};
 
 /// What opening came to.
 enum Opened {
     Dir(Arc<Held>, Meta),
     /// Another file system, and the walk stays on one.
     Foreign(Meta),
+    /// It failed; with what is known of the entry, if it had not been described before.
+    Lost(Lost, Option<Meta>),
 }
 
 impl<V: Visitor> Worker<V> {
@@ -47,7 +49,7 @@ impl<V: Visitor> Worker<V> {
         let slot = &shared.slots[self.index];
         *slot.flight.lock() = Flight::Open { parent: Arc::clone(&parent), names: Arc::clone(&names), child };
         let opened = if parent.is_hopeless() {
-            Err((Lost::Timeout, None))
+            Opened::Lost(Lost::Timeout, None)
         } else {
             slot.call(|| open_checked(&shared, &parent, &names, &child))?
         };
@@ -57,13 +59,13 @@ impl<V: Visitor> Worker<V> {
             shared.fds.may_lose(&parent);
         }
         match opened {
-            Ok(Opened::Dir(fd, meta)) => self.read(&parent, &names, &child, fd, meta),
-            Ok(Opened::Foreign(meta)) => {
+            Opened::Dir(fd, meta) => self.read(&parent, &names, &child, fd, meta),
+            Opened::Foreign(meta) => {
                 let dir = new_dir(&parent, &names, &child, Some(meta));
                 self.hands().finish(Arc::new(dir), 1);
                 Ok(())
             }
-            Err((lost, meta)) => {
+            Opened::Lost(lost, meta) => {
                 self.hands().lost_child(&parent, &names, &child, meta, &lost);
                 Ok(())
             }
@@ -178,37 +180,38 @@ fn new_dir<S>(parent: &Arc<Dir<S>>, names: &Names, child: &Child, meta: Option<M
     dir
 }
 
-/// Opens a sub-directory and checks that it is the one its entry meant. With the failure comes
-/// what is known of the entry, if it had not been described before.
+/// Opens a sub-directory and checks that it is the one its entry meant.
 fn open_checked<V: Visitor>(
     shared: &Shared<V>,
     parent: &Arc<Dir<V::State>>,
     names: &Names,
     child: &Child,
-) -> Result<Opened, (Lost, Option<Meta>)> {
+) -> Opened {
     let name = names.c_name(child.index as usize);
-    let above = shared.fds.get(parent).map_err(|lost| (lost, None))?;
+    let above = match shared.fds.get(parent) {
+        Ok(above) => above,
+        Err(lost) => return Opened::Lost(lost, None),
+    };
     let links = if child.via_link { Links::Follow } else { Links::NoFollow };
     let fresh = shared.options.freshness;
-    let describe = || match child.meta {
-        None => stat_at(above.as_fd(), name, links, fresh).ok(),
-        some => some,
+    let opened = shared.fds.open(|| open_child(above.as_fd(), name, links));
+    let (fd, meta) = match opened.and_then(|fd| stat_fd(&*fd, fresh).map(|meta| (fd, meta))) {
+        Ok(both) => both,
+        Err(errno) => {
+            let known = child.meta.or_else(|| stat_at(above.as_fd(), name, links, fresh).ok());
+            return Opened::Lost(Lost::Errno(errno), known);
+        }
     };
-    let fd =
-        shared.fds.open(|| open_child(above.as_fd(), name, links)).map_err(|errno| (Lost::Errno(errno), describe()))?;
-    let meta = stat_fd(&*fd, fresh).map_err(|errno| (Lost::Errno(errno), describe()))?;
     let foreign = parent.meta.as_ref().is_some_and(|p| p.dev != meta.dev);
     if !is_expected(parent, names, child, &meta, foreign, &above) {
-        return Err((Lost::Replaced, Some(child.meta.unwrap_or(meta))));
+        Opened::Lost(Lost::Replaced, Some(child.meta.unwrap_or(meta)))
+    } else if child.via_link && parent.is_below(meta.id()) {
+        Opened::Lost(Lost::Loop, Some(meta))
+    } else if foreign && shared.options.mounts == Mounts::Stay {
+        Opened::Foreign(meta)
+    } else {
+        Opened::Dir(fd, meta)
     }
-    if child.via_link && parent.is_below(meta.id()) {
-        return Err((Lost::Loop, Some(meta)));
-    }
-    if foreign && shared.options.mounts == Mounts::Stay {
-        return Ok(Opened::Foreign(meta));
-    }
-    debug_assert!(shared.needs != Needs::Meta || child.meta.is_some(), "children of a described batch are described");
-    Ok(Opened::Dir(fd, meta))
 }
 
 fn is_expected<S>(parent: &Dir<S>, names: &Names, child: &Child, now: &Meta, foreign: bool, above: &Held) -> bool {

@@ -61,7 +61,6 @@ pub(crate) struct RootPath {
 }
 
 impl<V: Visitor> Shared<V> {
-    #[expect(clippy::too_many_arguments, reason = "the parts of one structure, each made elsewhere")]
     pub(crate) fn new(
         options: Options,
         needs: Needs,

@@ -88,8 +88,11 @@ pub struct LinkSeen {
 /// can therefore count twice; a walk of a changing tree has no exact answer.
 #[derive(Default)]
 pub(crate) struct HardLinks {
-    shards: [CachePadded<Lock<HashMap<(u64, u64), u32>>>; 32],
+    shards: [CachePadded<Shard>; 32],
 }
+
+/// By device and inode: the names not met yet.
+type Shard = Lock<HashMap<(u64, u64), u32>>;
 
 impl HardLinks {
     /// Whether this is the first name met of an inode that has several.

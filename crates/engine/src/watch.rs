@@ -65,12 +65,11 @@ impl Watchdog {
                 progress.stalled(&describe(shared, &flight, slot.at.load(Relaxed), since, true));
                 self.lost += 1;
                 settle(shared, index, flight);
-            } else if since >= self.name_after {
-                if let Some(watched) = self.watched[index].as_mut().filter(|w| !w.named) {
-                    watched.named = true;
-                    let stall = describe(shared, &slot.flight.lock(), slot.at.load(Relaxed), since, false);
-                    progress.stalled(&stall);
-                }
+            } else if since >= self.name_after
+                && let Some(watched) = self.watched[index].as_mut().filter(|w| !w.named)
+            {
+                watched.named = true;
+                progress.stalled(&describe(shared, &slot.flight.lock(), slot.at.load(Relaxed), since, false));
             }
         }
     }

@@ -18,6 +18,9 @@ use pwalk_engine::{
 use pwalk_testkit::TempTree;
 use pwalk_testkit::trees::{random, remove_tree};
 
+/// What visitors write down together.
+type Seen<T> = Arc<Mutex<Vec<T>>>;
+
 /// A sink of visitors that share one thing and come to nothing else.
 struct With<T, F>(Arc<T>, Needs, F);
 
@@ -55,7 +58,7 @@ fn tree() -> TempTree {
 /// State down, as repair inherits a group: each directory knows how many are above it, by its parent's word alone.
 #[test]
 fn state_flows_down() {
-    struct Depth(Arc<Mutex<Vec<(Vec<u8>, u32, u32)>>>);
+    struct Depth(Seen<(Vec<u8>, u32, u32)>);
     impl Visitor for Depth {
         type State = u32;
         fn enter(&mut self, _: &mut Context<'_, Self>, dir: &Dir<u32>, parent: Option<&u32>) -> (u32, Descend) {
@@ -78,7 +81,7 @@ fn state_flows_down() {
 /// Totals up, as report shows them: what each directory says is what find says of it.
 #[test]
 fn totals_flow_up() {
-    struct Sums(Arc<Mutex<Vec<(Vec<u8>, Totals)>>>);
+    struct Sums(Seen<(Vec<u8>, Totals)>);
     impl Visitor for Sums {
         type State = ();
         fn enter(&mut self, _: &mut Context<'_, Self>, _: &Dir<()>, _: Option<&()>) -> ((), Descend) {
@@ -106,7 +109,7 @@ fn a_visitor_prunes() {
     impl Visitor for Pruner {
         type State = ();
         fn enter(&mut self, _: &mut Context<'_, Self>, dir: &Dir<()>, _: Option<&()>) -> ((), Descend) {
-            let skip = dir.parent().is_some() && dir.meta().unwrap().ino % 3 == 0;
+            let skip = dir.parent().is_some() && dir.meta().unwrap().ino.is_multiple_of(3);
             ((), if skip { Descend::Skip } else { Descend::Into })
         }
         fn batch(&mut self, _: &mut Context<'_, Self>, batch: &mut Batch<'_, ()>) {
@@ -143,7 +146,7 @@ fn a_visitor_prunes() {
 /// Spawned work, as copy's chunks: a directory is left only after all of its own, wherever it ran.
 #[test]
 fn spawned_work_is_counted_against_its_directory() {
-    struct Spawner(Arc<Mutex<Vec<(Vec<u8>, bool)>>>);
+    struct Spawner(Seen<(Vec<u8>, bool)>);
     impl Visitor for Spawner {
         type State = Arc<AtomicU64>;
         fn enter(
