@@ -25,6 +25,7 @@ mod output;
 mod parquet;
 mod pool;
 mod record;
+pub mod report;
 mod verdict;
 
 pub use compress::{Compression, DEFAULT_GZIP_LEVEL, DEFAULT_ZSTD_LEVEL};

@@ -1,0 +1,159 @@
+//! The visitor of a report: entries become rows, errors become lines of the ledger.
+//!
+//! A directory's row needs its totals, so it is written when the directory is left; all other rows are
+//! written with their batch. An encoder is borrowed from the pool for one batch at a time and never kept
+//! while the file system is waited for.
+
+use std::sync::Arc;
+
+use pwalk_engine::{Batch, Context, Descend, Descent, Dir, Operand, Totals, Visitor, WalkError, join};
+use pwalk_fs::Meta;
+
+use crate::pool::Rows;
+use crate::{DirColumns, Ledger, LedgerEntry, Oddities, Parent, Pool, Stopped, class};
+
+/// Where all visitors of a report write.
+pub(crate) struct Desk {
+    pub(crate) pool: Pool,
+    pub(crate) ledger: Ledger,
+}
+
+pub(crate) struct Reporter {
+    desk: Arc<Desk>,
+    /// Rows written.
+    pub(crate) rows: u64,
+    /// Directories among them.
+    pub(crate) dirs: u64,
+    path: Vec<u8>,
+}
+
+impl Reporter {
+    pub(crate) fn new(desk: Arc<Desk>) -> Self {
+        Self { desk, rows: 0, dirs: 0, path: Vec::new() }
+    }
+
+    /// Writes one row by itself.
+    fn single(&mut self, cx: &mut Context<'_, Self>, parent: &Parent<'_>, name: &[u8], meta: &Meta, dir: Option<Totals>) {
+        let desk = Arc::clone(&self.desk);
+        let Ok(mut rows) = desk.pool.take() else { return cx.stop() };
+        rows.begin(parent);
+        self.row(cx, &mut rows, parent, name, meta, dir);
+    }
+
+    fn row(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        rows: &mut Rows<'_>,
+        parent: &Parent<'_>,
+        name: &[u8],
+        meta: &Meta,
+        dir: Option<Totals>,
+    ) {
+        let columns = dir.map(|t| DirColumns {
+            fcount: t.count,
+            dirsum: t.size,
+            tree_count: t.tree_count,
+            tree_size: t.tree_size,
+            tree_blocks: t.tree_blocks,
+        });
+        match rows.row(name, meta, columns.as_ref()) {
+            Ok(odd) => {
+                self.rows += 1;
+                self.dirs += u64::from(dir.is_some());
+                if odd.any() {
+                    self.note(odd, parent, name);
+                }
+            }
+            Err(Stopped) => cx.stop(),
+        }
+    }
+
+    /// What the format could not show exactly is in the ledger.
+    #[cold]
+    fn note(&self, odd: Oddities, parent: &Parent<'_>, name: &[u8]) {
+        let mut path = parent.path.unwrap_or_default().to_vec();
+        if parent.path.is_some() {
+            join(&mut path, name);
+        } else {
+            path.extend_from_slice(name);
+        }
+        for (is, class) in [(odd.unprintable, class::UNPRINTABLE), (odd.unrepresentable, class::UNREPRESENTABLE)] {
+            if is {
+                self.desk.ledger.record(&LedgerEntry { operation: "write", errno: None, class, path: &path });
+            }
+        }
+    }
+}
+
+/// How deep the entries of a directory are: 0 in a root.
+fn depth_in(dir: &Dir<()>) -> i32 {
+    i32::try_from(dir.depth()).unwrap_or(i32::MAX)
+}
+
+fn inode(dir: &Dir<()>) -> u64 {
+    dir.meta().map_or(0, |m| m.ino)
+}
+
+impl Visitor for Reporter {
+    type State = ();
+
+    fn enter(&mut self, _: &mut Context<'_, Self>, _: &Dir<()>, _: Option<&()>) -> ((), Descend) {
+        ((), Descend::Into)
+    }
+
+    fn batch(&mut self, cx: &mut Context<'_, Self>, batch: &mut Batch<'_, ()>) {
+        let desk = Arc::clone(&self.desk);
+        let dir = batch.dir();
+        let mut path = std::mem::take(&mut self.path);
+        dir.path_into(&mut path);
+        let parent = Parent { path: Some(&path), ino: inode(dir), depth: depth_in(dir) };
+        // Taken with the first row: a batch of nothing but directories has none.
+        let mut rows = None;
+        for entry in batch.iter().filter(|e| e.descent != Descent::Yes) {
+            let Some(meta) = entry.meta else { continue };
+            if rows.is_none() {
+                let Ok(mut taken) = desk.pool.take() else {
+                    cx.stop();
+                    break;
+                };
+                taken.begin(&parent);
+                rows = Some(taken);
+            }
+            let unread = entry.kind.is_dir().then(|| Totals::of_itself(meta));
+            if let Some(rows) = &mut rows {
+                self.row(cx, rows, &parent, entry.name, meta, unread);
+            }
+        }
+        drop(rows);
+        self.path = path;
+        if self.desk.ledger.failed() {
+            cx.stop();
+        }
+    }
+
+    fn operand(&mut self, cx: &mut Context<'_, Self>, operand: &Operand<'_>) {
+        self.single(cx, &Parent { path: None, ino: 0, depth: -1 }, operand.path, operand.meta, None);
+    }
+
+    fn leave(&mut self, cx: &mut Context<'_, Self>, dir: &Arc<Dir<()>>, totals: &Totals) {
+        // Only a visitor that asks for names alone meets a directory of which nothing is known.
+        let Some(meta) = dir.meta() else { return };
+        let Some(above) = dir.parent() else {
+            return self.single(cx, &Parent { path: None, ino: 0, depth: -1 }, dir.name(), meta, Some(*totals));
+        };
+        let mut path = std::mem::take(&mut self.path);
+        above.path_into(&mut path);
+        let parent = Parent { path: Some(&path), ino: inode(above), depth: depth_in(above) };
+        self.single(cx, &parent, dir.name(), meta, Some(*totals));
+        self.path = path;
+    }
+
+    fn error(&mut self, _: &mut Context<'_, Self>, error: &WalkError) {
+        self.desk.ledger.record(&LedgerEntry {
+            operation: error.op.name(),
+            errno: error.errno.map(|e| e.raw_os_error()),
+            class: error.class.name(),
+            path: &error.path,
+        });
+    }
+}
