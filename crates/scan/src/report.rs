@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use pwalk_engine::{Ended, Frontier, Needs, Outcome, Progress, Sink, fold};
 use pwalk_fs::{Time, cores};
 
-pub use options::{Compress, FileFormat, LedgerPlace, OptionsError, ReportOptions};
+pub use options::{Compress, FileFormat, LedgerPlace, OptionsError, ReportOptions, UnreadDirs};
 
 use crate::{Csv, CsvOptions, Error, Format, Ledger, LedgerTarget, Metadata, Output, Parquet, ParquetOptions};
 use crate::{Pool, Root, Target, Verdict, Written};
@@ -79,7 +79,11 @@ pub fn run(options: &ReportOptions, progress: &dyn Progress) -> Result<ReportSum
         FileFormat::Parquet => Box::new(Parquet::new(output, ParquetOptions { level: resolved.parquet_level })?),
     };
     // One more than cores: while one waits for the disk, the others go on.
-    let desk = Arc::new(Desk { pool: Pool::new(format, cores().count + 1), ledger });
+    let desk = Arc::new(Desk {
+        pool: Pool::new(format, cores().count + 1),
+        ledger,
+        unread_dirs: options.unread_dirs,
+    });
     let start = now();
     let sink = Report { desk, options, resolved: &resolved, start };
     let frontier = Frontier::start(&options.roots);
@@ -122,7 +126,7 @@ impl Sink for Report<'_> {
         drop(workers);
         let Self { desk, options, resolved, start } = self;
         // A worker lost in a call that hangs keeps its thread, never the desk: that belongs to the visitors.
-        let Some(Desk { pool, ledger }) = Arc::into_inner(desk) else {
+        let Some(Desk { pool, ledger, .. }) = Arc::into_inner(desk) else {
             return Err(Error::because("complete", resolved.output.path(), "a worker still holds it"));
         };
         let errors = ledger.partial_count();

@@ -43,6 +43,16 @@ pub enum LedgerPlace {
     File(Target),
 }
 
+/// Whether a directory that the options keep the walk out of (too deep, another file system) has a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnreadDirs {
+    /// It has, with 0 entries.
+    #[default]
+    Written,
+    /// It has not, as the classic program has it.
+    Omitted,
+}
+
 /// What to report, and how.
 #[derive(Clone, Debug)]
 pub struct ReportOptions {
@@ -60,6 +70,8 @@ pub struct ReportOptions {
     pub header: Header,
     /// Where errors go.
     pub errors: LedgerPlace,
+    /// Directories that are not read.
+    pub unread_dirs: UnreadDirs,
     /// The patterns that were compiled into `walk.exclude`, to be recorded in the output.
     pub exclude_patterns: Vec<String>,
     /// How to walk.
@@ -77,6 +89,7 @@ impl ReportOptions {
             level: None,
             header: Header::Written,
             errors: LedgerPlace::Beside,
+            unread_dirs: UnreadDirs::Written,
             exclude_patterns: Vec::new(),
             walk: Options::default(),
         }

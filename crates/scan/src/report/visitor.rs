@@ -9,6 +9,7 @@ use std::sync::Arc;
 use pwalk_engine::{Batch, Context, Descend, Descent, Dir, Operand, Totals, Visitor, WalkError, join};
 use pwalk_fs::Meta;
 
+use super::UnreadDirs;
 use crate::pool::Rows;
 use crate::{DirColumns, Ledger, LedgerEntry, Oddities, Parent, Pool, Stopped, class};
 
@@ -16,6 +17,7 @@ use crate::{DirColumns, Ledger, LedgerEntry, Oddities, Parent, Pool, Stopped, cl
 pub(crate) struct Desk {
     pub(crate) pool: Pool,
     pub(crate) ledger: Ledger,
+    pub(crate) unread_dirs: UnreadDirs,
 }
 
 pub(crate) struct Reporter {
@@ -111,6 +113,9 @@ impl Visitor for Reporter {
         let mut rows = None;
         for entry in batch.iter().filter(|e| e.descent != Descent::Yes) {
             let Some(meta) = entry.meta else { continue };
+            if entry.kind.is_dir() && desk.unread_dirs == UnreadDirs::Omitted {
+                continue;
+            }
             if rows.is_none() {
                 let Ok(mut taken) = desk.pool.take() else {
                     cx.stop();
