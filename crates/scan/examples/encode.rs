@@ -83,7 +83,7 @@ fn write(dirs: &[Dir], path: &Path, level: i32) -> Fallible<u64> {
     for dir in dirs {
         let parent = Parent { path: Some(&dir.path), ino: dir.ino, depth: dir.depth };
         for start in (0..dir.metas.len()).step_by(BATCH) {
-            let mut rows = pool.take()?;
+            let mut rows = pool.take(0)?;
             rows.begin(&parent);
             for (i, meta) in dir.metas.iter().enumerate().skip(start).take(BATCH) {
                 let totals =

@@ -9,7 +9,8 @@ mod visitor;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, Instant, SystemTime};
 
 use pwalk_engine::{Ended, Frontier, Needs, Outcome, Progress, Sink, fold};
 use pwalk_fs::{Time, cores};
@@ -57,6 +58,7 @@ pub struct ReportSummary {
 /// written, and then nothing new is under its name. What cannot be read in the tree is no error but an
 /// entry of the ledger.
 pub fn run(options: &ReportOptions, progress: &dyn Progress) -> Result<ReportSummary, ReportError> {
+    let begun = Instant::now();
     let resolved = options.resolve()?;
     let ledger = Ledger::new(match &options.errors {
         LedgerPlace::Beside => match &resolved.output {
@@ -83,11 +85,14 @@ pub fn run(options: &ReportOptions, progress: &dyn Progress) -> Result<ReportSum
         pool: Pool::new(format, cores().count + 1),
         ledger,
         unread_dirs: options.unread_dirs,
+        reporters: AtomicUsize::new(0),
     });
     let start = now();
     let sink = Report { desk, options, resolved: &resolved, start };
     let frontier = Frontier::start(&options.roots);
-    fold(sink, frontier, &options.walk, progress).map_err(ReportError::from)
+    let mut summary = fold(sink, frontier, &options.walk, progress)?;
+    summary.elapsed = begun.elapsed();
+    Ok(summary)
 }
 
 /// Why there is no report.

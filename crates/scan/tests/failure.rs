@@ -16,7 +16,7 @@ use pwalk_scan::{
 /// Pushes rows until the pool refuses; gives up after so many that a block must have been written.
 fn push_until_stopped(pool: &Pool) -> Result<(), Stopped> {
     for i in 0..400_000_u64 {
-        let mut rows = pool.take()?;
+        let mut rows = pool.take(0)?;
         rows.begin(&Parent { path: Some(b"/d"), ino: 1, depth: 0 });
         let name = format!("{:x}", i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let odd = rows.row(name.as_bytes(), &Meta { mode: 0o100_644, ino: i, ..Meta::default() }, None)?;
@@ -44,7 +44,7 @@ fn a_full_disk_stops_rows_and_is_told_at_the_end() {
         let pool = Pool::new(format, 2);
         assert_eq!(push_until_stopped(&pool), Err(Stopped), "{name}");
         assert!(pool.failed());
-        assert_eq!(pool.take().err(), Some(Stopped));
+        assert_eq!(pool.take(0).err(), Some(Stopped));
         let error = pool.finish(&metadata()).unwrap_err();
         assert_eq!(error.io_kind(), Some(ErrorKind::StorageFull), "{error}");
         assert_eq!(error.path(), link);

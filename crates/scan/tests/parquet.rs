@@ -235,7 +235,7 @@ fn threads_share_few_encoders_and_lose_no_row() {
             let pool = &pool;
             scope.spawn(move || {
                 for batch in 0..50_u64 {
-                    let mut rows = pool.take().unwrap();
+                    let mut rows = pool.take(0).unwrap();
                     let dir = format!("/t{thread}");
                     rows.begin(&Parent { path: Some(dir.as_bytes()), ino: thread, depth: 0 });
                     for i in 0..100 {

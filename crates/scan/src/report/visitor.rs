@@ -5,6 +5,7 @@
 //! while the file system is waited for.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use pwalk_engine::{Batch, Context, Descend, Descent, Dir, Operand, Totals, Visitor, WalkError, join};
 use pwalk_fs::Meta;
@@ -18,6 +19,8 @@ pub(crate) struct Desk {
     pub(crate) pool: Pool,
     pub(crate) ledger: Ledger,
     pub(crate) unread_dirs: UnreadDirs,
+    /// How many visitors there were.
+    pub(crate) reporters: AtomicUsize,
 }
 
 pub(crate) struct Reporter {
@@ -26,18 +29,22 @@ pub(crate) struct Reporter {
     pub(crate) rows: u64,
     /// Directories among them.
     pub(crate) dirs: u64,
+    /// Tells it from the others, so that it gets back the encoder it had.
+    id: usize,
     path: Vec<u8>,
 }
 
 impl Reporter {
     pub(crate) fn new(desk: Arc<Desk>) -> Self {
-        Self { desk, rows: 0, dirs: 0, path: Vec::new() }
+        // Relaxed: the numbers need only differ.
+        let id = desk.reporters.fetch_add(1, Relaxed);
+        Self { desk, rows: 0, dirs: 0, id, path: Vec::new() }
     }
 
     /// Writes one row by itself.
     fn single(&mut self, cx: &mut Context<'_, Self>, parent: &Parent<'_>, name: &[u8], meta: &Meta, dir: Option<Totals>) {
         let desk = Arc::clone(&self.desk);
-        let Ok(mut rows) = desk.pool.take() else { return cx.stop() };
+        let Ok(mut rows) = desk.pool.take(self.id) else { return cx.stop() };
         rows.begin(parent);
         self.row(cx, &mut rows, parent, name, meta, dir);
     }
@@ -117,7 +124,7 @@ impl Visitor for Reporter {
                 continue;
             }
             if rows.is_none() {
-                let Ok(mut taken) = desk.pool.take() else {
+                let Ok(mut taken) = desk.pool.take(self.id) else {
                     cx.stop();
                     break;
                 };

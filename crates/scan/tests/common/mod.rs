@@ -55,7 +55,7 @@ pub(crate) fn pool(path: &Path, encoders: usize) -> Pool {
 pub(crate) fn write(path: &Path, runs: &[Run]) -> Vec<Oddities> {
     let (pool, mut odd) = (pool(path, 1), Vec::new());
     for run in runs {
-        let mut rows = pool.take().unwrap();
+        let mut rows = pool.take(0).unwrap();
         rows.begin(&Parent { path: run.path.as_deref(), ino: run.ino, depth: run.depth });
         for row in &run.rows {
             odd.push(rows.row(&row.name, &row.meta, row.dir.as_ref()).unwrap());
