@@ -38,6 +38,7 @@ impl<V: Visitor> Worker<V> {
     /// Enters one of the sub-directories; the others go back for whoever is free.
     pub(crate) fn children(&mut self, mut children: Children<V::State>) -> Result<(), Quit> {
         let Some(child) = children.list.pop() else { return Ok(()) };
+        self.shared.waiting.fetch_sub(1, Relaxed);
         let (parent, names) = (Arc::clone(&children.dir), Arc::clone(&children.names));
         if children.list.is_empty() {
             drop(children);
@@ -181,12 +182,7 @@ fn new_dir<S>(parent: &Arc<Dir<S>>, names: &Names, child: &Child, meta: Option<M
 }
 
 /// Opens a sub-directory and checks that it is the one its entry meant.
-fn open_checked<V: Visitor>(
-    shared: &Shared<V>,
-    parent: &Arc<Dir<V::State>>,
-    names: &Names,
-    child: &Child,
-) -> Opened {
+fn open_checked<V: Visitor>(shared: &Shared<V>, parent: &Arc<Dir<V::State>>, names: &Names, child: &Child) -> Opened {
     let name = names.c_name(child.index as usize);
     let above = match shared.fds.get(parent) {
         Ok(above) => above,

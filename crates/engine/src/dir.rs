@@ -182,6 +182,14 @@ impl<S> Dir<S> {
     }
 }
 
+/// A root's path as it stands in every output: as given, without one trailing slash. `/` stays.
+pub fn trim_root(path: &[u8]) -> &[u8] {
+    match path {
+        [head @ .., b'/'] if !head.is_empty() => head,
+        _ => path,
+    }
+}
+
 /// Appends `name` to the path in `out`, with a slash between. Only `/` has its slash already; any other root
 /// stays as the user gave it, so that `a//` gives `a//x`, as the classic program writes it.
 pub fn join(out: &mut Vec<u8>, name: &[u8]) {

@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use pwalk_fs::{Kind, Meta, Names};
 
-use crate::dir::Listing;
+use crate::dir::{Listing, trim_root};
 use crate::hands::Hands;
 use crate::shared::{RootPath, Shared};
 use crate::task::{Child, Children, Task};
@@ -77,21 +77,13 @@ pub struct UnreadDir {
 impl Frontier {
     /// The beginning of a walk of `roots`. One trailing slash of each is dropped.
     pub fn start<I: IntoIterator<Item = P>, P: AsRef<[u8]>>(roots: I) -> Self {
-        let roots: Vec<Vec<u8>> = roots.into_iter().map(|r| without_slash(r.as_ref()).to_vec()).collect();
+        let roots: Vec<Vec<u8>> = roots.into_iter().map(|r| trim_root(r.as_ref()).to_vec()).collect();
         Self { unread_roots: (0..roots.len()).collect(), roots, ..Self::default() }
     }
 
     /// Whether nothing is left to do.
     pub fn is_empty(&self) -> bool {
         self.unread_roots.is_empty() && self.unread.is_empty()
-    }
-}
-
-fn without_slash(path: &[u8]) -> &[u8] {
-    match path {
-        [b'/'] => path,
-        [head @ .., b'/'] => head,
-        _ => path,
     }
 }
 
@@ -128,6 +120,7 @@ pub(crate) fn resume<V: Visitor>(shared: &Shared<V>, hands: Hands<'_, V>, fronti
         names.add(&CString::new(unread.name.as_slice()).unwrap_or_default(), unread.d_ino, Kind::Dir);
         dir.pending.fetch_add(1, Relaxed);
         dir.users.fetch_add(1, Relaxed);
+        shared.waiting.fetch_add(1, Relaxed);
         let list = vec![Child { index: 0, via_link: unread.via_link, meta: unread.meta }];
         hands.push(Task::Children(Children { dir: Arc::clone(dir), names: Arc::new(names), list }));
     }

@@ -46,7 +46,7 @@ mod worker;
 
 pub use batch::{Batch, Descent, Entry};
 pub use control::{Controller, Sample};
-pub use dir::{Dir, Listing, join};
+pub use dir::{Dir, Listing, join, trim_root};
 pub use errors::{Class, Op, WalkError};
 pub use exclude::{BadPattern, Exclude};
 pub use frontier::{Frontier, OpenDir, UnreadDir};

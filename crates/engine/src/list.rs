@@ -77,12 +77,14 @@ impl<V: Visitor> Worker<V> {
             }
             match result {
                 Ok(More::Maybe) if self.names.byte_len() < BLOCK => {}
+                Err(Errno::INTR) => {}
                 Ok(More::End) => {
                     // Complete, unless something was lost before.
                     let unread = Listing::Unread as u8;
                     let complete = Listing::Complete as u8;
-                    let was = dir.listing.compare_exchange(unread, complete, Relaxed, Relaxed);
-                    tracing::trace!(?was, "directory read to its end");
+                    if dir.listing.compare_exchange(unread, complete, Relaxed, Relaxed).is_err() {
+                        tracing::trace!("read to its end, but not without losses");
+                    }
                     return Ok(Ok(More::End));
                 }
                 other => return Ok(other),

@@ -47,11 +47,18 @@ pub(crate) struct Shared<V: Visitor> {
     pub(crate) stopped_by_visitor: AtomicBool,
     /// Entries delivered, kept only for an entry budget.
     pub(crate) delivered: AtomicU64,
+    /// Sub-directories queued and not entered yet.
+    pub(crate) waiting: AtomicUsize,
+    /// Listings put off because too many wait; see `worker`.
+    pub(crate) shelf: Lock<Vec<Task<V>>>,
     /// Tasks set aside when the budget was used up.
     pub(crate) aside: Lock<Vec<Task<V>>>,
     /// Names left out because they are snapshots.
     pub(crate) snapshots: AtomicU64,
 }
+
+/// Sub-directories that may wait before listings are put off: enough for hundreds of workers, a few megabytes.
+const CROWD: usize = 16 << 10;
 
 /// A root as it was given.
 #[derive(Clone, Debug)]
@@ -87,6 +94,8 @@ impl<V: Visitor> Shared<V> {
             stop: AtomicU8::new(0),
             stopped_by_visitor: AtomicBool::new(false),
             delivered: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
+            shelf: Lock::default(),
             aside: Lock::default(),
             snapshots: AtomicU64::new(0),
         })
@@ -121,7 +130,14 @@ impl<V: Visitor> Shared<V> {
 
     pub(crate) fn any_work(&self) -> bool {
         let spawned = self.spawned.load(Relaxed);
-        !self.injector.is_empty() || self.stealers[..spawned].iter().any(|s| !s.is_empty())
+        !self.injector.is_empty()
+            || self.stealers[..spawned].iter().any(|s| !s.is_empty())
+            || !self.shelf.lock().is_empty()
+    }
+
+    /// Whether so many sub-directories wait that no more should be listed.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.waiting.load(Relaxed) > CROWD
     }
 
     /// Whether there is work that no worker made: what a fold starts with.
@@ -155,6 +171,7 @@ impl<V: Visitor> Shared<V> {
     /// Tasks that nobody will run: at the end, those of a stopped fold.
     pub(crate) fn drain(&self) {
         while self.steal(0).is_some() {}
+        self.shelf.lock().clear();
     }
 
     pub(crate) fn count(&self, pick: impl Fn(&crate::slot::Counters) -> &AtomicU64) -> u64 {

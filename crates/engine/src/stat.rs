@@ -271,6 +271,7 @@ impl<V: Visitor> Worker<V> {
         // Relaxed: the slice holds a unit and a use of its own.
         slice.dir.pending.fetch_add(list.len(), Relaxed);
         slice.dir.users.fetch_add(list.len(), Relaxed);
+        self.shared.waiting.fetch_add(list.len(), Relaxed);
         let (dir, names) = (Arc::clone(&slice.dir), Arc::clone(&slice.names));
         self.hands().push(Task::Children(Children { dir, names, list }));
     }

@@ -3,6 +3,11 @@
 //! Newest first makes the walk go deep before it goes wide, so what is waiting stays near depth ×
 //! workers and not the width of the tree; the oldest task of another worker is the one nearest the
 //! root, and so the largest to steal.
+//!
+//! That task is often a listing, and hungry workers would soon have listed all of a directory of a
+//! million sub-directories, and keep them in memory. So while many sub-directories wait, a listing is put on a
+//! shelf, from which it is taken when few wait or nothing else is left to do. The worker that finds nothing
+//! but the shelf takes from it, so nothing on it is forgotten.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -31,6 +36,8 @@ pub(crate) struct Worker<V: Visitor> {
     /// What failed in it.
     pub(crate) failed: Vec<(u32, Lost)>,
     pub(crate) pace: Pace,
+    /// Whether the task at hand was taken from the shelf for want of any other.
+    from_shelf: bool,
 }
 
 impl<V: Visitor> Worker<V> {
@@ -44,6 +51,7 @@ impl<V: Visitor> Worker<V> {
             items: Vec::new(),
             failed: Vec::new(),
             pace: Pace::default(),
+            from_shelf: false,
         }
     }
 
@@ -66,7 +74,10 @@ impl<V: Visitor> Worker<V> {
                 }
                 continue;
             }
-            match self.local.pop().or_else(|| shared.steal(self.index)) {
+            match self.next() {
+                Some(Task::List(open)) if shared.is_crowded() && !self.from_shelf => {
+                    shared.shelf.lock().push(Task::List(open));
+                }
                 Some(task) => {
                     if self.task(task).is_err() {
                         break;
@@ -84,6 +95,17 @@ impl<V: Visitor> Worker<V> {
         if !self.hands().slot().is_abandoned() {
             shared.idle.leave();
         }
+    }
+
+    fn next(&mut self) -> Option<Task<V>> {
+        self.from_shelf = false;
+        let task = self.local.pop();
+        let crowded = self.shared.is_crowded();
+        let task = if crowded { task } else { task.or_else(|| self.shared.shelf.lock().pop()) };
+        task.or_else(|| self.shared.steal(self.index)).or_else(|| {
+            self.from_shelf = true;
+            self.shared.shelf.lock().pop()
+        })
     }
 
     fn task(&mut self, task: Task<V>) -> Result<(), Quit> {

@@ -8,6 +8,7 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{AtFlags, CWD, Statx, StatxAttributes, StatxFlags, StatxTimestamp, makedev, statx};
+use rustix::io::retry_on_intr;
 
 use crate::{Errno, Kind};
 
@@ -93,7 +94,7 @@ pub fn stat_at(dir: BorrowedFd<'_>, name: &CStr, links: Links, fresh: Freshness)
     if fresh == Freshness::Cached {
         flags |= AtFlags::STATX_DONT_SYNC;
     }
-    statx(dir, name, flags, WANTED).map(|s| Meta::from(&s))
+    retry_on_intr(|| statx(dir, name, flags, WANTED)).map(|s| Meta::from(&s))
 }
 
 /// Describes what an open descriptor refers to.
@@ -102,14 +103,14 @@ pub fn stat_fd(fd: impl AsFd, fresh: Freshness) -> Result<Meta, Errno> {
     if fresh == Freshness::Cached {
         flags |= AtFlags::STATX_DONT_SYNC;
     }
-    statx(fd, c"", flags, WANTED).map(|s| Meta::from(&s))
+    retry_on_intr(|| statx(&fd, c"", flags, WANTED)).map(|s| Meta::from(&s))
 }
 
 /// Describes a path as the user gave it. Only for the roots of a walk: below them everything is
 /// relative to a descriptor.
 pub fn stat_path(path: &CStr, links: Links) -> Result<Meta, Errno> {
     let flags = if links == Links::NoFollow { AtFlags::SYMLINK_NOFOLLOW } else { AtFlags::empty() };
-    statx(CWD, path, flags, WANTED).map(|s| Meta::from(&s))
+    retry_on_intr(|| statx(CWD, path, flags, WANTED)).map(|s| Meta::from(&s))
 }
 
 const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);

@@ -1,9 +1,12 @@
 //! Opening directories: one component at a time, never through a link that nobody asked for.
+//!
+//! A network file system may answer a signal with `EINTR`; the call is then made again.
 
 use std::ffi::CStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::retry_on_intr;
 
 use crate::{Errno, Links};
 
@@ -12,7 +15,7 @@ const DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXE
 /// Opens the directory that the user named. Links in the path, the last one included, are the
 /// user's own choice and are followed.
 pub fn open_root(path: &CStr) -> Result<OwnedFd, Errno> {
-    openat(CWD, path, DIR, Mode::empty())
+    retry_on_intr(|| openat(CWD, path, DIR, Mode::empty()))
 }
 
 /// Opens the directory `name` in `dir`.
@@ -21,11 +24,5 @@ pub fn open_root(path: &CStr) -> Result<OwnedFd, Errno> {
 /// `ENOTDIR` or `ELOOP` when the name is no directory, with [`Links::NoFollow`] also when it is a link.
 pub fn open_child(dir: BorrowedFd<'_>, name: &CStr, links: Links) -> Result<OwnedFd, Errno> {
     let flags = if links == Links::NoFollow { DIR | OFlags::NOFOLLOW } else { DIR };
-    openat(dir, name, flags, Mode::empty())
-}
-
-/// Opens the directory above `dir`, which the caller must check to be the one it expects: a moved
-/// directory has another one.
-pub fn open_parent(dir: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
-    openat(dir, c"..", DIR | OFlags::NOFOLLOW, Mode::empty())
+    retry_on_intr(|| openat(dir, name, flags, Mode::empty()))
 }

@@ -4,13 +4,13 @@
 //! a directory share (its path, its inode, the depth) comes once for a whole run of them, in [`Parent`],
 //! so that a format can prepare it once: most of a CSV line's bytes are the path of its directory.
 //!
-//! Paths are bytes and exist only for output. They start with the root as the user gave it ([`trim_root`]),
-//! and [`join`] is the only place that puts a slash between a directory and a name.
+//! Paths are bytes and exist only for output. They start with the root as the user gave it ([`trim_root`]); where a
+//! slash goes is the engine's rule ([`pwalk_engine::join`]), so that rows and errors name a file alike.
 
 /// What the entries of one directory have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parent<'a> {
-    /// Path of the directory, from [`trim_root`] and [`join`]. `None` for a root itself, whose `name` is
+    /// Path of the directory, from [`trim_root`] and [`join`](pwalk_engine::join). `None` for a root itself, whose `name` is
     /// its whole path.
     pub path: Option<&'a [u8]>,
     /// Inode of the directory; 0 for a root.
@@ -34,33 +34,23 @@ pub struct DirColumns {
     pub tree_blocks: u64,
 }
 
-/// A root's path as it stands in the output: as given, without one trailing slash. `/` stays.
-pub fn trim_root(path: &[u8]) -> &[u8] {
-    match path {
-        [head @ .., b'/'] if !head.is_empty() => head,
-        _ => path,
-    }
-}
-
-/// Makes `out` the path of what is in `dir`, up to where the name goes: `dir` and a slash. Only `/` itself
-/// already has its slash; any other is kept as the user gave it, so that `a//` gives `a//x`, as the classic
-/// program writes it.
+/// Makes `out` the path of what is in `dir`, up to where the name goes.
 pub(crate) fn prefix_into(out: &mut Vec<u8>, dir: &[u8]) {
     out.clear();
     out.extend_from_slice(dir);
-    if dir != b"/" {
-        out.push(b'/');
-    }
+    pwalk_engine::join(out, b"");
 }
 
 /// The path of `name` in `parent`.
 pub fn join(parent: Option<&[u8]>, name: &[u8]) -> Vec<u8> {
-    let mut path = Vec::with_capacity(parent.map_or(0, |p| p.len() + 1) + name.len());
-    if let Some(dir) = parent {
-        prefix_into(&mut path, dir);
+    match parent {
+        None => name.to_vec(),
+        Some(dir) => {
+            let mut path = dir.to_vec();
+            pwalk_engine::join(&mut path, name);
+            path
+        }
     }
-    path.extend_from_slice(name);
-    path
 }
 
 /// A root's path as what stands before its last component, and that component. Slashes at the end belong to the
@@ -78,6 +68,8 @@ pub fn extension(name: &[u8]) -> &[u8] {
         Some(dot) => &name[dot + 1..],
     }
 }
+
+pub use pwalk_engine::trim_root;
 
 #[cfg(test)]
 mod tests {

@@ -7,12 +7,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use pwalk_engine::{Batch, Context, Descend, Descent, Dir, Operand, Totals, Visitor, WalkError, join};
+use pwalk_engine::{Batch, Context, Descend, Descent, Dir, Operand, Totals, Visitor, WalkError};
 use pwalk_fs::Meta;
 
 use super::UnreadDirs;
 use crate::pool::Rows;
-use crate::{DirColumns, Ledger, LedgerEntry, Oddities, Parent, Pool, Stopped, class};
+use crate::{DirColumns, Ledger, LedgerEntry, Oddities, Parent, Pool, Stopped, class, join};
 
 /// Where all visitors of a report write.
 pub(crate) struct Desk {
@@ -42,7 +42,14 @@ impl Reporter {
     }
 
     /// Writes one row by itself.
-    fn single(&mut self, cx: &mut Context<'_, Self>, parent: &Parent<'_>, name: &[u8], meta: &Meta, dir: Option<Totals>) {
+    fn single(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        parent: &Parent<'_>,
+        name: &[u8],
+        meta: &Meta,
+        dir: Option<Totals>,
+    ) {
         let desk = Arc::clone(&self.desk);
         let Ok(mut rows) = desk.pool.take(self.id) else { return cx.stop() };
         rows.begin(parent);
@@ -80,12 +87,7 @@ impl Reporter {
     /// What the format could not show exactly is in the ledger.
     #[cold]
     fn note(&self, odd: Oddities, parent: &Parent<'_>, name: &[u8]) {
-        let mut path = parent.path.unwrap_or_default().to_vec();
-        if parent.path.is_some() {
-            join(&mut path, name);
-        } else {
-            path.extend_from_slice(name);
-        }
+        let path = join(parent.path, name);
         for (is, class) in [(odd.unprintable, class::UNPRINTABLE), (odd.unrepresentable, class::UNREPRESENTABLE)] {
             if is {
                 self.desk.ledger.record(&LedgerEntry { operation: "write", errno: None, class, path: &path });
