@@ -11,7 +11,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use pwalk_fs::{Errno, Kind, More, Names};
+use pwalk_fs::{DirBuf, Errno, Kind, More, Names};
 
 use crate::dir::{Listing, join};
 use crate::fds::{Held, Lost};
@@ -24,12 +24,20 @@ use crate::{Dir, FollowLinks, Needs, Op, Snapshots, Visitor};
 /// A block is handed on when its names take so many bytes.
 const BLOCK: usize = 32 << 10;
 
+/// What listing needs: room for the kernel's answer, and for the names in it.
+#[derive(Default)]
+pub(crate) struct ListBuf {
+    raw: DirBuf,
+    names: Names,
+}
+
 impl<V: Visitor> Worker<V> {
     /// Reads on in a directory. Holds one unit and one use of it.
     pub(crate) fn list(&mut self, open: OpenListing<V::State>) -> Result<(), Quit> {
         let OpenListing { dir, fd } = open;
         loop {
-            let more = match self.read_block(&dir, &fd)? {
+            let mut buf = self.shared.buffers.lock().pop().unwrap_or_default();
+            let more = match self.read_block(&dir, &fd, &mut buf)? {
                 Ok(more) => more,
                 Err(errno) => {
                     dir.lost_something();
@@ -37,11 +45,12 @@ impl<V: Visitor> Worker<V> {
                     More::End
                 }
             };
-            self.leave_out(&dir, &fd);
+            self.leave_out(&dir, &fd, &mut buf.names);
             if self.shared.needs != Needs::Names {
-                self.names.sort_by_inode();
+                buf.names.sort_by_inode();
             }
-            let names = Arc::new(self.names.take_exact());
+            let names = Arc::new(buf.names.take_exact());
+            self.shared.buffers.lock().push(buf);
             let to = u32::try_from(names.len()).unwrap_or(u32::MAX);
             let slice = Slice { dir: Arc::clone(&dir), names, from: 0, to };
             if more == More::End {
@@ -60,23 +69,28 @@ impl<V: Visitor> Worker<V> {
         }
     }
 
-    /// Fills `self.names` with the next block.
-    fn read_block(&mut self, dir: &Arc<Dir<V::State>>, fd: &Held) -> Result<Result<More, Errno>, Quit> {
-        self.names.clear();
+    /// Fills `buf.names` with the next block.
+    fn read_block(
+        &self,
+        dir: &Arc<Dir<V::State>>,
+        fd: &Held,
+        buf: &mut ListBuf,
+    ) -> Result<Result<More, Errno>, Quit> {
+        let ListBuf { raw, names } = buf;
+        names.clear();
         loop {
             self.permit()?;
-            let shared = Arc::clone(&self.shared);
-            let slot = &shared.slots[self.index];
+            let slot = &self.shared.slots[self.index];
             // The names read so far are in the flight during the call: if it hangs they are not lost.
             let mut next = Names::default();
-            std::mem::swap(&mut next, &mut self.names);
+            std::mem::swap(&mut next, names);
             *slot.flight.lock() = Flight::List { dir: Arc::clone(dir), names: next };
-            let result = slot.call(|| self.names.read(fd.as_fd(), &mut self.buf))?;
-            if let Flight::List { names, .. } = &mut *slot.flight.lock() {
-                self.names.prepend(names);
+            let result = slot.call(|| names.read(fd.as_fd(), raw))?;
+            if let Flight::List { names: before, .. } = &mut *slot.flight.lock() {
+                names.prepend(before);
             }
             match result {
-                Ok(More::Maybe) if self.names.byte_len() < BLOCK => {}
+                Ok(More::Maybe) if names.byte_len() < BLOCK => {}
                 Err(Errno::INTR) => {}
                 Ok(More::End) => {
                     // Complete, unless something was lost before.
@@ -93,14 +107,14 @@ impl<V: Visitor> Worker<V> {
     }
 
     /// Drops the names that the options leave out: snapshots and excludes.
-    fn leave_out(&mut self, dir: &Dir<V::State>, fd: &Held) {
+    fn leave_out(&self, dir: &Dir<V::State>, fd: &Held, names: &mut Names) {
         let options = &self.shared.options;
         if options.snapshots == Snapshots::Skip {
-            let before = self.names.len();
-            self.names.retain(|name, entry| {
+            let before = names.len();
+            names.retain(|name, entry| {
                 !(name.to_bytes().first() == Some(&b'.') && is_snapshot(fd.as_fd(), name, entry.kind))
             });
-            let skipped = before - self.names.len();
+            let skipped = before - names.len();
             if skipped > 0 {
                 self.shared.snapshots.fetch_add(skipped as u64, Relaxed);
             }
@@ -110,7 +124,7 @@ impl<V: Visitor> Worker<V> {
         dir.path_below_root_into(&mut path);
         let base = path.len();
         let follow = options.follow_links == FollowLinks::Always;
-        self.names.retain(|name, entry| {
+        names.retain(|name, entry| {
             if entry.kind == Kind::Unknown || (follow && entry.kind == Kind::Symlink) {
                 // Whether a pattern for directories applies is known only after the stat.
                 return true;

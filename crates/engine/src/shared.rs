@@ -8,6 +8,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::fds::Fds;
 use crate::idle::Idle;
+use crate::list::ListBuf;
 use crate::lock::Lock;
 use crate::options::Options;
 use crate::slot::Slot;
@@ -47,6 +48,8 @@ pub(crate) struct Shared<V: Visitor> {
     pub(crate) stopped_by_visitor: AtomicBool,
     /// Entries delivered, kept only for an entry budget.
     pub(crate) delivered: AtomicU64,
+    /// Buffers for listing, for whoever lists: of hundreds of workers only a few do at once.
+    pub(crate) buffers: Lock<Vec<ListBuf>>,
     /// Sub-directories queued and not entered yet.
     pub(crate) waiting: AtomicUsize,
     /// Listings put off because too many wait; see `worker`.
@@ -94,6 +97,7 @@ impl<V: Visitor> Shared<V> {
             stop: AtomicU8::new(0),
             stopped_by_visitor: AtomicBool::new(false),
             delivered: AtomicU64::new(0),
+            buffers: Lock::default(),
             waiting: AtomicUsize::new(0),
             shelf: Lock::default(),
             aside: Lock::default(),

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crossbeam_deque::Worker as Deque;
-use pwalk_fs::{DirBuf, Names};
 
 use crate::Visitor;
 use crate::batch::Item;
@@ -28,9 +27,6 @@ pub(crate) struct Worker<V: Visitor> {
     pub(crate) shared: Arc<Shared<V>>,
     pub(crate) index: usize,
     pub(crate) local: Deque<Task<V>>,
-    pub(crate) buf: DirBuf,
-    /// Names being read; kept for its memory.
-    pub(crate) names: Names,
     /// The batch being made; kept for its memory.
     pub(crate) items: Vec<Item>,
     /// What failed in it.
@@ -46,8 +42,6 @@ impl<V: Visitor> Worker<V> {
             shared,
             index,
             local,
-            buf: DirBuf::new(),
-            names: Names::default(),
             items: Vec::new(),
             failed: Vec::new(),
             pace: Pace::default(),

@@ -79,7 +79,7 @@ fn write(dirs: &[Dir], path: &Path, level: i32) -> Fallible<u64> {
         let compression = compression.with_level(level).unwrap_or(compression);
         Box::new(Csv::new(output, CsvOptions { compression, header: Header::Written })?)
     };
-    let pool = Pool::new(format, 1);
+    let pool = Pool::new(format, 1)?;
     for dir in dirs {
         let parent = Parent { path: Some(&dir.path), ino: dir.ino, depth: dir.depth };
         for start in (0..dir.metas.len()).step_by(BATCH) {
@@ -88,7 +88,7 @@ fn write(dirs: &[Dir], path: &Path, level: i32) -> Fallible<u64> {
             for (i, meta) in dir.metas.iter().enumerate().skip(start).take(BATCH) {
                 let totals =
                     DirColumns { fcount: 10, dirsum: meta.size, tree_count: 20, tree_size: meta.size, tree_blocks: 8 };
-                let odd = rows.row(dir.names.name(i), meta, meta.kind().is_dir().then_some(&totals))?;
+                let odd = rows.row(&parent, dir.names.name(i), meta, meta.kind().is_dir().then_some(&totals))?;
                 if odd.any() {
                     continue;
                 }

@@ -70,19 +70,20 @@ pub fn run(options: &ReportOptions, progress: &dyn Progress) -> Result<ReportSum
     let output = Output::create(&resolved.output)?;
     // Beside something that is no regular file (a device, a FIFO) nothing is laid: it goes where messages go.
     let ledger = match (&options.errors, output.is_named_file(), &resolved.output) {
-        (LedgerPlace::Beside, false, Target::File(_)) => Ledger::new(LedgerTarget::Stream(Box::new(std::io::stderr())))?,
+        (LedgerPlace::Beside, false, Target::File(_)) => {
+            Ledger::new(LedgerTarget::Stream(Box::new(std::io::stderr())))?
+        }
         _ => ledger,
     };
     let format: Box<dyn Format> = match resolved.format {
-        FileFormat::Csv => Box::new(Csv::new(
-            output,
-            CsvOptions { compression: resolved.compression, header: options.header },
-        )?),
+        FileFormat::Csv => {
+            Box::new(Csv::new(output, CsvOptions { compression: resolved.compression, header: options.header })?)
+        }
         FileFormat::Parquet => Box::new(Parquet::new(output, ParquetOptions { level: resolved.parquet_level })?),
     };
     // One more than cores: while one waits for the disk, the others go on.
     let desk = Arc::new(Desk {
-        pool: Pool::new(format, cores().count + 1),
+        pool: Pool::new(format, cores().count + 1)?,
         ledger,
         unread_dirs: options.unread_dirs,
         reporters: AtomicUsize::new(0),

@@ -17,9 +17,10 @@ use pwalk_scan::{
 fn push_until_stopped(pool: &Pool) -> Result<(), Stopped> {
     for i in 0..400_000_u64 {
         let mut rows = pool.take(0)?;
-        rows.begin(&Parent { path: Some(b"/d"), ino: 1, depth: 0 });
+        let parent = Parent { path: Some(b"/d"), ino: 1, depth: 0 };
+        rows.begin(&parent);
         let name = format!("{:x}", i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let odd = rows.row(name.as_bytes(), &Meta { mode: 0o100_644, ino: i, ..Meta::default() }, None)?;
+        let odd = rows.row(&parent, name.as_bytes(), &Meta { mode: 0o100_644, ino: i, ..Meta::default() }, None)?;
         assert!(!odd.any());
     }
     Ok(())
@@ -41,7 +42,7 @@ fn a_full_disk_stops_rows_and_is_told_at_the_end() {
             assert_eq!(header.io_kind(), Some(ErrorKind::StorageFull), "the header is written at once");
             Box::new(with(Header::Omitted).unwrap())
         };
-        let pool = Pool::new(format, 2);
+        let pool = Pool::new(format, 2).unwrap();
         assert_eq!(push_until_stopped(&pool), Err(Stopped), "{name}");
         assert!(pool.failed());
         assert_eq!(pool.take(0).err(), Some(Stopped));

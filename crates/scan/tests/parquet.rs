@@ -235,12 +235,13 @@ fn threads_share_few_encoders_and_lose_no_row() {
             let pool = &pool;
             scope.spawn(move || {
                 for batch in 0..50_u64 {
-                    let mut rows = pool.take(0).unwrap();
+                    let mut rows = pool.take(usize::try_from(thread).unwrap()).unwrap();
                     let dir = format!("/t{thread}");
-                    rows.begin(&Parent { path: Some(dir.as_bytes()), ino: thread, depth: 0 });
+                    let parent = Parent { path: Some(dir.as_bytes()), ino: thread, depth: 0 };
+                    rows.begin(&parent);
                     for i in 0..100 {
                         let row = habit(thread * 5000 + batch * 100 + i);
-                        assert!(!rows.row(&row.name, &row.meta, None).unwrap().any());
+                        assert!(!rows.row(&parent, &row.name, &row.meta, None).unwrap().any());
                     }
                 }
             });

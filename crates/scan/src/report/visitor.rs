@@ -72,7 +72,7 @@ impl Reporter {
             tree_size: t.tree_size,
             tree_blocks: t.tree_blocks,
         });
-        match rows.row(name, meta, columns.as_ref()) {
+        match rows.row(parent, name, meta, columns.as_ref()) {
             Ok(odd) => {
                 self.rows += 1;
                 self.dirs += u64::from(dir.is_some());

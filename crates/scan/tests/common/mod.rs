@@ -45,10 +45,10 @@ pub(crate) fn metadata() -> Metadata {
 pub(crate) fn pool(path: &Path, encoders: usize) -> Pool {
     let output = Output::create(&Target::File(path.to_owned())).unwrap();
     if path.extension().is_some_and(|e| e == "parquet") {
-        return Pool::new(Box::new(Parquet::new(output, ParquetOptions::default()).unwrap()), encoders);
+        return Pool::new(Box::new(Parquet::new(output, ParquetOptions::default()).unwrap()), encoders).unwrap();
     }
     let options = CsvOptions { compression: Compression::from_name(path), header: Header::Written };
-    Pool::new(Box::new(Csv::new(output, options).unwrap()), encoders)
+    Pool::new(Box::new(Csv::new(output, options).unwrap()), encoders).unwrap()
 }
 
 /// Writes the runs and returns what was odd about each row.
@@ -56,9 +56,10 @@ pub(crate) fn write(path: &Path, runs: &[Run]) -> Vec<Oddities> {
     let (pool, mut odd) = (pool(path, 1), Vec::new());
     for run in runs {
         let mut rows = pool.take(0).unwrap();
-        rows.begin(&Parent { path: run.path.as_deref(), ino: run.ino, depth: run.depth });
+        let parent = Parent { path: run.path.as_deref(), ino: run.ino, depth: run.depth };
+        rows.begin(&parent);
         for row in &run.rows {
-            odd.push(rows.row(&row.name, &row.meta, row.dir.as_ref()).unwrap());
+            odd.push(rows.row(&parent, &row.name, &row.meta, row.dir.as_ref()).unwrap());
         }
     }
     pool.finish(&metadata()).unwrap();
