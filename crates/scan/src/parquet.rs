@@ -80,7 +80,7 @@ impl Format for Parquet {
     fn encoder(&self) -> Result<Box<dyn Encoder>, Error> {
         let compressor = Compression::Zstd(self.level).compressor();
         Ok(Box::new(ParquetEncoder {
-            rows: Rows::default(),
+            rows: Rows::new(),
             compressor: compressor.map_err(|e| Error::io("compress for", &self.path, e))?,
             schema: Arc::clone(&self.schema),
             accounts: Arc::clone(&self.accounts),

@@ -123,6 +123,36 @@ struct Shared {
 }
 
 impl Rows {
+    /// With room for a whole row group. Rows come from hundreds of threads: if these vectors grew as they are filled,
+    /// each growth would leave its old memory with the allocator of another thread (measured: 50 MB at 256 workers).
+    pub(super) fn new() -> Self {
+        let strings = |bytes| Strings { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(ROWS) };
+        Self {
+            runs: Vec::with_capacity(ROWS),
+            prefixes: strings(ROWS * 32),
+            names: strings(ROWS * 32),
+            extension: Vec::with_capacity(ROWS),
+            kind: Vec::with_capacity(ROWS),
+            ino: Vec::with_capacity(ROWS),
+            mode: Vec::with_capacity(ROWS),
+            uid: Vec::with_capacity(ROWS),
+            gid: Vec::with_capacity(ROWS),
+            size: Vec::with_capacity(ROWS),
+            blocks: Vec::with_capacity(ROWS),
+            nlink: Vec::with_capacity(ROWS),
+            dev: Vec::with_capacity(ROWS),
+            rdev: Vec::with_capacity(ROWS),
+            atime: Vec::with_capacity(ROWS),
+            mtime: Vec::with_capacity(ROWS),
+            ctime: Vec::with_capacity(ROWS),
+            btime: Vec::with_capacity(ROWS),
+            no_btime: Vec::with_capacity(ROWS),
+            dir_rows: Vec::with_capacity(ROWS),
+            dir_columns: std::array::from_fn(|_| Vec::with_capacity(ROWS)),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.ino.len()
     }
