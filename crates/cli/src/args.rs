@@ -54,8 +54,7 @@ pub(crate) enum Command {
 }
 
 #[derive(Args, Debug)]
-#[command(
-    after_help = "Examples:
+#[command(after_help = "Examples:
   pwalk report /data                                scan.csv.zst, progress on the terminal
   pwalk report /home /data -o all.parquet -x        two trees, one file, no other file systems
   pwalk report /data -o - --quiet | gzip > data.csv.gz
@@ -65,8 +64,7 @@ pub(crate) enum Command {
 
 What could not be read stands in NAME.errors.jsonl beside the output, and the verdict, options and
 counts in the output's own metadata (Parquet, .zst, .gz).
-Exit codes: 0 COMPLETE, 1 PARTIAL, 2 usage, 3 failed, 130 interrupted."
-)]
+Exit codes: 0 COMPLETE, 1 PARTIAL, 2 usage, 3 failed, 130 interrupted.")]
 pub(crate) struct ReportArgs {
     /// Directories (or files) to report; several go into one scan
     #[arg(required = true, value_name = "PATH")]
@@ -89,14 +87,14 @@ pub(crate) struct ReportArgs {
     /// Where errors go, one JSON object a line [default: OUTPUT.errors.jsonl, if there are any]
     #[arg(long, value_name = "FILE")]
     pub(crate) errors: Option<OsString>,
-    #[command(flatten)]
-    pub(crate) tree: TreeArgs,
     /// Show progress on standard error; auto: on a terminal
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) progress: ProgressMode,
     /// No progress and no summary; errors are still told
     #[arg(short, long)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) tree: TreeArgs,
 }
 
 #[derive(Args, Debug)]
@@ -104,8 +102,8 @@ pub(crate) struct ReportArgs {
   pwalk walk /data
   pwalk walk /data --depth 2 --exclude '.git/'
 
-Each line is `PATH: N dirs, M files`. A symbolic link counts as a file, and so does anything else that is
-no directory. The order is unspecified.
+Each line is `PATH: N dirs, M files`. A symbolic link counts as a file, and
+so does anything else that is no directory. The order is unspecified.
 Exit codes: 0 complete, 1 something could not be read, 2 usage, 3 failed, 130 interrupted.")]
 pub(crate) struct WalkArgs {
     /// Directories to walk

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use pwalk_engine::{Exclude, Mounts, Options, Snapshots};
-use pwalk_scan::report::{FileFormat, ReportOptions, UnreadDirs};
+use pwalk_scan::report::{FileFormat, LedgerPlace, ReportOptions, UnreadDirs};
 use pwalk_scan::{Header, Target, trim_root};
 
 use crate::Exit;
@@ -82,6 +82,7 @@ pub(crate) fn run(arguments: &[OsString]) -> anyhow::Result<Exit> {
         header: if classic.header { Header::Written } else { Header::Omitted },
         exclude_patterns: patterns,
         unread_dirs: UnreadDirs::Omitted,
+        errors: LedgerPlace::Losses,
         walk,
         ..ReportOptions::new(vec![root])
     };

@@ -4,7 +4,9 @@
 //! hundreds are too few. Nobody knows in advance, so it is measured. Samples go in, a limit comes
 //! out; there is no clock and no call in here, so a simulator can drive it in the tests.
 //!
-//! While the process leaves its cores idle although work is queued, the limit is doubled. A doubling
+//! While the process leaves its cores idle although work is queued, the limit is doubled. (Cores that other
+//! processes use are not idle: then the workers wait for a core and not for the disk, and more of them would only
+//! take the others' share.) A doubling
 //! stays if the rate of calls rose: clearly (by a third) after a short look, or by a few per cent
 //! after a long one. If it did not rise, the limit goes back and the next try waits, each time twice
 //! as long: a server that only queues what it is sent is not pushed. When the rate falls although
@@ -27,6 +29,8 @@ pub struct Sample {
     pub cpu: Duration,
     /// Workers that found no work, at the time of the sample.
     pub hungry: usize,
+    /// How long a worker was ready to run but had no core, on average.
+    pub starved: Duration,
 }
 
 /// The state machine.
@@ -57,6 +61,7 @@ struct Seen {
     calls: f64,
     cpu: f64,
     hungry: f64,
+    starved: f64,
 }
 
 const SHORT: f64 = 0.004;
@@ -92,6 +97,7 @@ impl Controller {
         self.seen.calls += as_f64(s.calls);
         self.seen.cpu += s.cpu.as_secs_f64();
         self.seen.hungry += as_f64(s.hungry as u64) * s.elapsed.as_secs_f64();
+        self.seen.starved += s.starved.as_secs_f64();
         match self.phase {
             Phase::Measure => self.measure(),
             Phase::Try { from, rate, settling } => self.judge(from, rate, settling),
@@ -105,7 +111,7 @@ impl Controller {
             return;
         }
         let rate = self.rate();
-        let wants_more = self.busy() < 0.7 && self.queued() && self.limit < self.max;
+        let wants_more = self.busy() < 0.7 && !self.starving() && self.queued() && self.limit < self.max;
         let wants_less = self.busy() > 0.9 && self.limit > self.cores;
         if wants_more {
             self.try_limit((self.limit * 2).min(self.max), rate);
@@ -181,6 +187,11 @@ impl Controller {
     /// The share of the cores that the process used.
     fn busy(&self) -> f64 {
         self.seen.cpu / (self.seen.time * as_f64(self.cores as u64)).max(1e-9)
+    }
+
+    /// Whether the workers wait for cores that others use.
+    fn starving(&self) -> bool {
+        self.seen.starved > 0.2 * self.seen.time
     }
 
     /// Whether more workers would have found work.

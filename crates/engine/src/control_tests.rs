@@ -50,7 +50,7 @@ impl Simulated {
             let calls = done as u64;
             self.part = done - as_f64(calls);
             let cpu = self.cpu.mul_f64(as_f64(calls));
-            controller.sample(&Sample { elapsed, calls, cpu, hungry: 0 });
+            controller.sample(&Sample { elapsed, calls, cpu, ..Sample::default() });
             self.time += elapsed;
             self.calls += calls;
             self.history.push((elapsed, limit));
@@ -143,7 +143,19 @@ fn without_queued_work_nobody_is_added() {
     let mut c = Controller::new(2, 256);
     for _ in 0..1000 {
         let elapsed = c.interval();
-        c.sample(&Sample { elapsed, calls: 2, cpu: Duration::ZERO, hungry: 1 });
+        c.sample(&Sample { elapsed, calls: 2, hungry: 1, ..Sample::default() });
+    }
+    assert_eq!(c.limit(), 2);
+}
+
+#[test]
+fn cores_that_others_use_are_not_idle() {
+    let mut c = Controller::new(2, 256);
+    for _ in 0..1000 {
+        let elapsed = c.interval();
+        // Half the time of each worker goes by in the queue for a core.
+        let (cpu, starved) = (elapsed, elapsed / 2);
+        c.sample(&Sample { elapsed, calls: 1000, cpu, starved, ..Sample::default() });
     }
     assert_eq!(c.limit(), 2);
 }
@@ -155,7 +167,7 @@ fn the_bounds_hold_whatever_is_measured() {
     for i in 0..10_000_u64 {
         let calls = (i * 7919) % 5000;
         let cpu = Duration::from_micros((i * 104_729) % 4000);
-        let limit = c.sample(&Sample { elapsed: Duration::from_millis(2), calls, cpu, hungry: 0 });
+        let limit = c.sample(&Sample { elapsed: Duration::from_millis(2), calls, cpu, ..Sample::default() });
         assert!((1..=3).contains(&limit));
     }
 }

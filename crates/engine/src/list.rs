@@ -70,12 +70,7 @@ impl<V: Visitor> Worker<V> {
     }
 
     /// Fills `buf.names` with the next block.
-    fn read_block(
-        &self,
-        dir: &Arc<Dir<V::State>>,
-        fd: &Held,
-        buf: &mut ListBuf,
-    ) -> Result<Result<More, Errno>, Quit> {
+    fn read_block(&self, dir: &Arc<Dir<V::State>>, fd: &Held, buf: &mut ListBuf) -> Result<Result<More, Errno>, Quit> {
         let ListBuf { raw, names } = buf;
         names.clear();
         loop {

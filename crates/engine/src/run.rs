@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use crossbeam_deque::Worker as Deque;
-use pwalk_fs::{cores, cpu_time};
+use pwalk_fs::{cores, cpu_time, run_delay};
 
 use crate::control::{Controller, Sample};
 use crate::dir::join;
@@ -201,6 +201,7 @@ impl<V: Visitor> Run<V> {
         }
         let mut last = Instant::now();
         let (mut last_calls, mut last_cpu) = (0, cpu_time());
+        let mut starvation = Starvation::default();
         let (mut next_look, mut next_tick) = (last + self.watchdog.interval(), last + TICK);
         loop {
             let wait = self.controller.as_ref().map_or(Duration::from_millis(20), Controller::interval);
@@ -230,6 +231,7 @@ impl<V: Visitor> Run<V> {
                     calls: calls - last_calls,
                     cpu: cpu.saturating_sub(last_cpu),
                     hungry: self.shared.idle.hungry(),
+                    starved: starvation.look(&self.shared),
                 };
                 (last, last_calls, last_cpu) = (now, calls, cpu);
                 let (before, limit) = (controller.limit(), controller.sample(&sample));
@@ -305,6 +307,27 @@ impl<V: Visitor> Run<V> {
         let visitors = shared.slots.iter().filter_map(|slot| slot.visitor.lock().take()).collect();
         shared.drain();
         (visitors, outcome)
+    }
+}
+
+/// How long the first few workers waited for a core, looked at again and again.
+#[derive(Default)]
+struct Starvation {
+    last: [Duration; 4],
+}
+
+impl Starvation {
+    /// The wait since the last look, of a worker on average.
+    fn look<V: Visitor>(&mut self, shared: &Shared<V>) -> Duration {
+        let workers = shared.spawned.load(Relaxed).min(shared.limit.load(Relaxed)).min(self.last.len());
+        let mut waited = Duration::ZERO;
+        for (slot, last) in shared.slots[..workers].iter().zip(&mut self.last) {
+            let now = run_delay(slot.thread.load(Relaxed)).unwrap_or(*last);
+            // The first look at a worker only sets the mark.
+            waited += if last.is_zero() { Duration::ZERO } else { now.saturating_sub(*last) };
+            *last = now;
+        }
+        waited / u32::try_from(workers.max(1)).unwrap_or(1)
     }
 }
 

@@ -75,6 +75,8 @@ pub(crate) struct Slot<V: Visitor> {
     pub(crate) flight: Lock<Flight<V::State>>,
     pub(crate) at: AtomicU32,
     pub(crate) counters: Counters,
+    /// The kernel's number of the worker's thread; 0 before it runs.
+    pub(crate) thread: AtomicU32,
     sequence: AtomicU64,
 }
 
@@ -85,6 +87,7 @@ impl<V: Visitor> Slot<V> {
             flight: Lock::new(Flight::None),
             at: AtomicU32::new(0),
             counters: Counters::default(),
+            thread: AtomicU32::new(0),
             sequence: AtomicU64::new(0),
         }
     }

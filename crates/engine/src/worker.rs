@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crossbeam_deque::Worker as Deque;
+use pwalk_fs::thread_id;
 
 use crate::Visitor;
 use crate::batch::Item;
@@ -38,15 +39,7 @@ pub(crate) struct Worker<V: Visitor> {
 
 impl<V: Visitor> Worker<V> {
     pub(crate) fn new(shared: Arc<Shared<V>>, index: usize, local: Deque<Task<V>>) -> Self {
-        Self {
-            shared,
-            index,
-            local,
-            items: Vec::new(),
-            failed: Vec::new(),
-            pace: Pace::default(),
-            from_shelf: false,
-        }
+        Self { shared, index, local, items: Vec::new(), failed: Vec::new(), pace: Pace::default(), from_shelf: false }
     }
 
     pub(crate) fn hands(&self) -> Hands<'_, V> {
@@ -56,6 +49,7 @@ impl<V: Visitor> Worker<V> {
     /// Works until the fold is over, or until the worker is given up.
     pub(crate) fn run(mut self) {
         let shared = Arc::clone(&self.shared);
+        self.hands().slot().thread.store(thread_id(), Relaxed);
         let index = self.index;
         let benched = || index >= shared.limit.load(Relaxed);
         loop {

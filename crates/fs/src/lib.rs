@@ -28,4 +28,4 @@ pub use magic::{FsType, fs_type};
 pub use meta::{Freshness, Links, Meta, Time, stat_at, stat_fd, stat_path};
 pub use open::{open_child, open_root};
 pub use rustix::io::Errno;
-pub use usage::cpu_time;
+pub use usage::{cpu_time, run_delay, thread_id};

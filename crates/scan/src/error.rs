@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub struct Error {
     operation: &'static str,
     path: PathBuf,
-    #[source]
+    /// Part of the message, and so not a `source` as well: who prints the chain would print it twice.
     cause: Cause,
 }
 

@@ -56,6 +56,8 @@ pub enum LedgerTarget {
     Always(Target),
     /// To an open stream, a line at a time.
     Stream(Box<dyn Write + Send>),
+    /// The same, but only entries that make the scan partial; the others are counted.
+    Losses(Box<dyn Write + Send>),
     /// Nowhere: entries are only counted.
     Nowhere,
 }
@@ -76,6 +78,7 @@ pub struct Ledger {
 
 struct State {
     sink: Sink,
+    losses_only: bool,
     buffer: Vec<u8>,
     counts: BTreeMap<String, u64>,
     error: Option<Error>,
@@ -98,13 +101,14 @@ impl Ledger {
     /// # Errors
     /// For [`LedgerTarget::Always`] as [`Output::create`].
     pub fn new(target: LedgerTarget) -> Result<Self, Error> {
+        let losses_only = matches!(target, LedgerTarget::Losses(_));
         let sink = match target {
             LedgerTarget::IfAny(path) => Sink::Lazy(path),
             LedgerTarget::Always(target) => Sink::File(Output::create(&target)?),
-            LedgerTarget::Stream(stream) => Sink::Stream(stream),
+            LedgerTarget::Stream(stream) | LedgerTarget::Losses(stream) => Sink::Stream(stream),
             LedgerTarget::Nowhere => Sink::Nowhere,
         };
-        let state = State { sink, buffer: Vec::new(), counts: BTreeMap::new(), error: None };
+        let state = State { sink, losses_only, buffer: Vec::new(), counts: BTreeMap::new(), error: None };
         Ok(Self { state: Mutex::new(state) })
     }
 
@@ -119,7 +123,8 @@ impl Ledger {
                 state.counts.insert(entry.class.to_owned(), 1);
             }
         }
-        if state.error.is_some() || matches!(state.sink, Sink::Nowhere) {
+        let counted_only = state.losses_only && !class::makes_partial(entry.class);
+        if state.error.is_some() || counted_only || matches!(state.sink, Sink::Nowhere) {
             return;
         }
         match line {

@@ -6,9 +6,9 @@
 //! ```
 //!
 //! Rows come from many threads, a run of one directory at a time. A thread borrows an [`Encoder`] from
-//! the bounded [`Pool`], pushes its run, and gives it back; whoever fills an encoder also encodes
-//! and compresses the block and appends it to the file under one lock. So there is no writer thread to
-//! become the bottleneck, and memory depends on the number of encoders and not on the number of threads.
+//! the bounded [`Pool`], pushes its run, and gives it back; a full one is encoded, compressed and appended to the
+//! file by one of a few threads, as many as cores, under one lock. So no single writer becomes the bottleneck, and
+//! memory depends on the number of cores and not on the number of threads.
 //! The price is that the rows of a file are in no order beyond "runs of one directory stay together".
 //!
 //! This crate never opens a file of the tree that is scanned.

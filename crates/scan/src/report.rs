@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant, SystemTime};
 
-use pwalk_engine::{Ended, Frontier, Needs, Outcome, Progress, Sink, fold};
+use pwalk_engine::{Ended, Frontier, Needs, Outcome, Progress, Sink, WalkError, fold};
 use pwalk_fs::{Time, cores};
 
 pub use options::{Compress, FileFormat, LedgerPlace, OptionsError, ReportOptions, UnreadDirs};
@@ -66,6 +66,7 @@ pub fn run(options: &ReportOptions, progress: &dyn Progress) -> Result<ReportSum
             Target::Stdout => LedgerTarget::Stream(Box::new(std::io::stderr())),
         },
         LedgerPlace::File(target) => LedgerTarget::Always(target.clone()),
+        LedgerPlace::Losses => LedgerTarget::Losses(Box::new(std::io::stderr())),
     })?;
     let output = Output::create(&resolved.output)?;
     // Beside something that is no regular file (a device, a FIFO) nothing is laid: it goes where messages go.
@@ -105,6 +106,14 @@ pub enum ReportError {
     /// An output cannot be written.
     #[error(transparent)]
     Output(#[from] Error),
+    /// None of the roots could be read; a file of an earlier scan stays as it is.
+    #[error("nothing to report: {}; check the path", reason(.0))]
+    NoRootRead(WalkError),
+}
+
+fn reason(error: &WalkError) -> String {
+    let path = error.path.escape_ascii();
+    error.errno.map_or_else(|| format!("{path}: {}", error.class.name()), |errno| format!("{path}: {errno}"))
 }
 
 struct Report<'a> {
@@ -117,7 +126,7 @@ struct Report<'a> {
 impl Sink for Report<'_> {
     type Worker = Reporter;
     type Summary = ReportSummary;
-    type Error = Error;
+    type Error = ReportError;
 
     fn needs(&self) -> Needs {
         Needs::Meta
@@ -127,14 +136,18 @@ impl Sink for Report<'_> {
         Reporter::new(Arc::clone(&self.desk))
     }
 
-    fn finish(self, workers: Vec<Reporter>, outcome: &Outcome) -> Result<ReportSummary, Error> {
+    fn finish(self, workers: Vec<Reporter>, outcome: &Outcome) -> Result<ReportSummary, ReportError> {
         let rows = Rows::of(&workers);
+        let first_error = workers.iter().find_map(|w| w.first_error.clone());
         drop(workers);
         let Self { desk, options, resolved, start } = self;
         // A worker lost in a call that hangs keeps its thread, never the desk: that belongs to the visitors.
         let Some(Desk { pool, ledger, .. }) = Arc::into_inner(desk) else {
-            return Err(Error::because("complete", resolved.output.path(), "a worker still holds it"));
+            return Err(Error::because("complete", resolved.output.path(), "a worker still holds it").into());
         };
+        if let (0, Some(error)) = (outcome.entries, first_error) {
+            return Err(ReportError::NoRootRead(error));
+        }
         let errors = ledger.partial_count();
         let whole = outcome.ended == Ended::Whole && errors == 0;
         let verdict = if whole { Verdict::Complete } else { Verdict::Partial };

@@ -13,6 +13,7 @@ use parquet::basic::Type;
 use parquet::column::reader::{ColumnReader, get_typed_column_reader};
 use parquet::data_type::{ByteArrayType, DataType, Int32Type, Int64Type};
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::statistics::Statistics;
 use proptest::prelude::*;
 use pwalk_fs::{Meta, Time};
 use pwalk_scan::{Parent, extension, read_metadata, split_root};
@@ -254,4 +255,39 @@ fn threads_share_few_encoders_and_lose_no_row() {
         .collect();
     inodes.sort_unstable();
     assert_eq!(inodes, (0..160_000).map(|i| 1000 + i * 3).collect::<Vec<i64>>());
+}
+
+/// Readers leave out row groups by these: wrong ones are wrong answers (`where depth = -1`).
+#[test]
+fn statistics_are_in_the_order_of_the_column_s_type() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("x.parquet");
+    let early = Meta { mtime: Time { sec: -5, nsec: 0 }, ino: 7, mode: 0o40_755, ..Meta::default() };
+    let late =
+        Meta { mtime: Time { sec: 5, nsec: 0 }, ino: u64::MAX, uid: u32::MAX, mode: 0o100_644, ..Meta::default() };
+    let pool = pool(&path, 1);
+    let mut rows = pool.take(0).unwrap();
+    for (parent, name, meta) in [
+        (Parent { path: None, ino: 0, depth: -1 }, &b"/d"[..], early),
+        (Parent { path: Some(b"/d"), ino: 7, depth: 0 }, b"x", late),
+    ] {
+        rows.begin(&parent);
+        assert!(!rows.row(&parent, name, &meta, None).unwrap().any());
+    }
+    drop(rows);
+    pool.finish(&metadata()).unwrap();
+    let file = SerializedFileReader::new(File::open(&path).unwrap()).unwrap();
+    let group = file.metadata().row_group(0).clone();
+    let bounds = |name: &str| {
+        let column = group.columns().iter().find(|c| c.column_path().string() == name).unwrap();
+        match column.statistics().unwrap() {
+            Statistics::Int32(s) => (i64::from(*s.min_opt().unwrap()), i64::from(*s.max_opt().unwrap())),
+            Statistics::Int64(s) => (*s.min_opt().unwrap(), *s.max_opt().unwrap()),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(bounds("depth"), (-1, 0));
+    assert_eq!(bounds("mtime"), (-5_000_000_000, 5_000_000_000));
+    assert_eq!(bounds("inode"), (7, -1), "unsigned: -1 is the largest");
+    assert_eq!(bounds("uid"), (0, -1));
 }

@@ -30,16 +30,16 @@ pub(super) fn write(rows: &Rows, accounts: &Accounts, group: &mut RowGroup<'_>) 
     group.push(kind(&rows.kind))?;
     group.push(inode(&rows.ino))?;
     group.push(int64(Levels::Required, &by_run(rows, |run| run.parent_ino), Order::Unsigned))?;
-    group.push(int32(&by_run(rows, |run| run.depth.cast_unsigned())))?;
-    group.push(int32(&rows.mode))?;
+    group.push(int32(&by_run(rows, |run| run.depth.cast_unsigned()), Order::Signed))?;
+    group.push(int32(&rows.mode, Order::Unsigned))?;
     let (uids, gids) = (owners(&rows.uid), owners(&rows.gid));
-    group.push(int32_dictionary(&uids))?;
-    group.push(int32_dictionary(&gids))?;
+    group.push(int32_dictionary(&uids, Order::Unsigned))?;
+    group.push(int32_dictionary(&gids, Order::Unsigned))?;
     account(group, &uids, |uid| accounts.user(uid))?;
     account(group, &gids, |gid| accounts.group(gid))?;
     group.push(int64(Levels::Required, &rows.size, Order::Signed))?;
     group.push(int64(Levels::Required, &rows.blocks, Order::Signed))?;
-    group.push(int32(&rows.nlink))?;
+    group.push(int32(&rows.nlink, Order::Unsigned))?;
     group.push(int64(Levels::Required, &rows.dev, Order::Unsigned))?;
     group.push(int64(Levels::Required, &rows.rdev, Order::Unsigned))?;
     for times in [&rows.atime, &rows.mtime, &rows.ctime] {
@@ -238,20 +238,20 @@ fn int64<'a>(levels: Levels<'a>, values: &[u64], order: Order) -> Column<'a> {
     Column { levels, encoding, values: encoded, dictionary: None, statistics }
 }
 
-fn int32(values: &[u32]) -> Column<'static> {
+fn int32(values: &[u32], order: Order) -> Column<'static> {
     if let Some(found) = dictionary(values, u64::from, Effort::WhilePaying(FEW)) {
-        return int32_dictionary(&found);
+        return int32_dictionary(&found, order);
     }
     let mut split = Vec::new();
     bits::byte_stream_split(&mut split, values, u32::to_le_bytes);
-    let statistics = statistics32(values);
+    let statistics = statistics32(values, order);
     let levels = Levels::Required;
     Column { levels, encoding: Encoding::BYTE_STREAM_SPLIT, values: split, dictionary: None, statistics }
 }
 
-fn int32_dictionary(found: &Dictionary<u32>) -> Column<'static> {
+fn int32_dictionary(found: &Dictionary<u32>, order: Order) -> Column<'static> {
     let plain = found.values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    let statistics = statistics32(&found.values);
+    let statistics = statistics32(&found.values, order);
     with_dictionary(Levels::Required, (plain, found.values.len()), &found.indexes, statistics)
 }
 
@@ -287,7 +287,6 @@ fn account(group: &mut RowGroup<'_>, ids: &Dictionary<u32>, name: impl Fn(u32) -
 fn statistics64(values: &[u64], order: Order) -> Option<Statistics> {
     let (min, max) = match order {
         Order::Unsigned => (*values.iter().min()?, *values.iter().max()?),
-        // Flipping the sign bit makes the unsigned order the signed one.
         Order::Signed => {
             let signed = || values.iter().map(|v| v.cast_signed());
             (signed().min()?.cast_unsigned(), signed().max()?.cast_unsigned())
@@ -296,7 +295,13 @@ fn statistics64(values: &[u64], order: Order) -> Option<Statistics> {
     Some(Statistics::int64(Some(min.cast_signed()), Some(max.cast_signed()), None, None, false))
 }
 
-fn statistics32(values: &[u32]) -> Option<Statistics> {
-    let (min, max) = (values.iter().min()?.cast_signed(), values.iter().max()?.cast_signed());
+fn statistics32(values: &[u32], order: Order) -> Option<Statistics> {
+    let (min, max) = match order {
+        Order::Unsigned => (values.iter().min()?.cast_signed(), values.iter().max()?.cast_signed()),
+        Order::Signed => {
+            let signed = || values.iter().map(|v| v.cast_signed());
+            (signed().min()?, signed().max()?)
+        }
+    };
     Some(Statistics::int32(Some(min), Some(max), None, None, false))
 }

@@ -41,6 +41,9 @@ pub enum LedgerPlace {
     Beside,
     /// A file, which is there afterwards in any case.
     File(Target),
+    /// To standard error, and only what makes the scan partial: the classic program says nothing of names that its
+    /// format cannot show.
+    Losses,
 }
 
 /// Whether a directory that the options keep the walk out of (too deep, another file system) has a row.

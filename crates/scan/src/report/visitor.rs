@@ -29,6 +29,8 @@ pub(crate) struct Reporter {
     pub(crate) rows: u64,
     /// Directories among them.
     pub(crate) dirs: u64,
+    /// The first error it was told.
+    pub(crate) first_error: Option<WalkError>,
     /// Tells it from the others, so that it gets back the encoder it had.
     id: usize,
     path: Vec<u8>,
@@ -38,7 +40,7 @@ impl Reporter {
     pub(crate) fn new(desk: Arc<Desk>) -> Self {
         // Relaxed: the numbers need only differ.
         let id = desk.reporters.fetch_add(1, Relaxed);
-        Self { desk, rows: 0, dirs: 0, id, path: Vec::new() }
+        Self { desk, rows: 0, dirs: 0, first_error: None, id, path: Vec::new() }
     }
 
     /// Writes one row by itself.
@@ -163,6 +165,7 @@ impl Visitor for Reporter {
     }
 
     fn error(&mut self, _: &mut Context<'_, Self>, error: &WalkError) {
+        self.first_error.get_or_insert_with(|| error.clone());
         self.desk.ledger.record(&LedgerEntry {
             operation: error.op.name(),
             errno: error.errno.map(|e| e.raw_os_error()),
