@@ -59,6 +59,10 @@ pub(crate) fn run_with(options: &ReportOptions, show: &Show, quiet: bool) -> any
         Err(ReportError::Output(error)) if error.io_kind() == Some(std::io::ErrorKind::BrokenPipe) => {
             return Ok(Exit::Failed);
         }
+        Err(error) if show.is_json() => {
+            show.say(&json!({"event": "failed", "error": error.to_string()}).to_string());
+            return Ok(Exit::Failed);
+        }
         Err(error) => return Err(error.into()),
     };
     if show.is_json() {

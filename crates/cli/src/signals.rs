@@ -1,4 +1,6 @@
 //! Ctrl-C, `kill` and a closed terminal stop a run in order; a second Ctrl-C stops it at once.
+//!
+//! A signal that was ignored when the program was started stays ignored: that is how `nohup` works.
 
 use std::sync::Arc;
 
@@ -9,10 +11,21 @@ use signal_hook::flag;
 /// A switch that the signals pull.
 pub(crate) fn cancel_on_signals() -> std::io::Result<Cancel> {
     let cancel = Cancel::new();
+    let ignored = ignored_signals();
     for signal in [SIGINT, SIGTERM, SIGHUP] {
+        if ignored >> (signal - 1) & 1 == 1 {
+            continue;
+        }
         // Registered first, so run first: it ends the process only if the flag was already set.
         flag::register_conditional_shutdown(signal, 130, cancel.flag())?;
         flag::register(signal, Arc::clone(&cancel.flag()))?;
     }
     Ok(cancel)
+}
+
+/// The signals that are ignored, a bit each from the lowest, as `/proc/self/status` says. None where it does not.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0)
 }

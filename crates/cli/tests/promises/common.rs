@@ -42,10 +42,10 @@ impl Ran {
     }
 }
 
-/// `pwalk` with arguments.
+/// `pwalk` with arguments, and with the signals that stop it not ignored, whatever the tests were started by (`nohup`).
 pub(crate) fn pwalk<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
-    let mut command = Command::new(PWALK);
-    command.args(arguments).stdin(Stdio::null());
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP,INT,TERM", PWALK]).args(arguments).stdin(Stdio::null());
     command
 }
 

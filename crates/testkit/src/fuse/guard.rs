@@ -21,15 +21,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-/// `$1` is the mount point. Ctrl-C reaches the whole foreground group and must not end the guard.
+/// `$1` is the mount point. USR1 and not HUP: a shell cannot trap what it was started to ignore, as under `nohup`. Ctrl-C reaches the whole foreground group and must not end the guard.
 const SCRIPT: &str = r#"
 trap '' INT QUIT TERM
 end() {
-    trap '' HUP
+    trap '' USR1
     umount -c -i -f -l "$1" || fusermount3 -u -q -z -- "$1"
     exit
 }
-trap 'end "$1"' HUP
+trap 'end "$1"' USR1
 echo ready
 read -r line && exit
 end "$1"
@@ -78,7 +78,7 @@ fn report(to: &mpsc::Sender<io::Result<()>>, outcome: io::Result<()>) {
 /// Starts the shell and waits until it is on guard: before it has set its traps a signal would only kill it.
 fn spawn(mount: &Path) -> io::Result<Child> {
     let mut child = Command::new("setpriv")
-        .args(["--pdeathsig", "HUP", "--", "sh", "-c", SCRIPT, "pwalk-fuse-guard"])
+        .args(["--pdeathsig", "USR1", "--", "sh", "-c", SCRIPT, "pwalk-fuse-guard"])
         .arg(mount)
         .current_dir("/")
         .stdin(Stdio::piped())
