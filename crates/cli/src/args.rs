@@ -184,13 +184,15 @@ pub(crate) enum ProgressMode {
 impl TreeArgs {
     /// The engine's options, and the patterns as they were given.
     pub(crate) fn options(&self, cancel: &Cancel) -> anyhow::Result<(Options, Vec<String>)> {
-        let mut patterns = self.exclude.clone();
+        let mut patterns = Vec::new();
         for file in &self.exclude_from {
             let text = std::fs::read_to_string(file)
                 .with_context(|| format!("cannot read the patterns in {}", file.display()))
                 .map_err(|e| Usage(format!("{e:#}")))?;
             patterns.extend(text.lines().map(str::to_owned));
         }
+        // Last, because the last pattern that matches decides: a command line overrides a file.
+        patterns.extend(self.exclude.iter().cloned());
         let exclude = Exclude::new(&patterns).map_err(|e| Usage(e.to_string()))?;
         let options = Options {
             threads: self.threads,

@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::io::{IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -115,14 +117,33 @@ pub(crate) fn run(args: &WalkArgs) -> anyhow::Result<Exit> {
     let cancel = cancel_on_signals()?;
     let (options, _) = args.tree.options(&cancel)?;
     let out = Arc::new(Out { failed: Mutex::new(None), terminal: std::io::stdout().is_terminal() });
-    let start = Frontier::start(roots(&args.paths));
+    let (there, missing) = tell_missing(&args.paths);
+    if there.is_empty() {
+        return Ok(Exit::Failed);
+    }
+    let start = Frontier::start(roots(&there));
     let Ok((ended, errors)) = fold(Walk(Arc::clone(&out)), start, &options, &Silent);
     let failed = out.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
     match failed {
         Some(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Failed),
         Some(error) => Err(anyhow::Error::new(error).context("cannot write to standard output")),
         None if ended == Ended::Cancelled => Ok(Exit::Interrupted),
-        None if errors > 0 || ended != Ended::Whole => Ok(Exit::Partial),
+        None if missing || errors > 0 || ended != Ended::Whole => Ok(Exit::Partial),
         None => Ok(Exit::Complete),
     }
+}
+
+/// The paths that exist, and whether some do not: told at once, because nothing was "removed while walking" there.
+#[expect(clippy::print_stderr, reason = "this is the command line")]
+fn tell_missing(paths: &[PathBuf]) -> (Vec<PathBuf>, bool) {
+    let is_there = |path: &&PathBuf| match path.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            eprintln!("pwalk: {}: No such file or directory; check the path", shown(path.as_os_str().as_bytes()));
+            false
+        }
+        _ => true,
+    };
+    let there: Vec<PathBuf> = paths.iter().filter(is_there).cloned().collect();
+    let missing = there.len() < paths.len();
+    (there, missing)
 }

@@ -46,8 +46,6 @@ pub(crate) struct Item {
 pub struct Entry<'a> {
     /// Its name, as bytes.
     pub name: &'a [u8],
-    /// Its name, as a system call wants it.
-    pub c_name: &'a CStr,
     /// The inode number that the directory gave; the metadata's is the one to trust.
     pub d_ino: u64,
     /// Its type; where links are followed, the type of what a link leads to.
@@ -56,6 +54,15 @@ pub struct Entry<'a> {
     pub meta: Option<&'a Meta>,
     /// Whether the walk goes into it.
     pub descent: Descent,
+    names: &'a Names,
+    index: usize,
+}
+
+impl<'a> Entry<'a> {
+    /// Its name, as a system call wants it.
+    pub fn c_name(&self) -> &'a CStr {
+        self.names.c_name(self.index)
+    }
 }
 
 /// Some entries of one directory: all of them, or a part when it is large or slow.
@@ -104,10 +111,11 @@ pub(crate) fn view<'a>(names: &'a Names, item: &'a Item) -> Entry<'a> {
     let index = item.index as usize;
     Entry {
         name: names.name(index),
-        c_name: names.c_name(index),
         d_ino: names.entry(index).ino,
         kind: item.kind,
         meta: item.meta.as_ref(),
         descent: item.descent,
+        names,
+        index,
     }
 }

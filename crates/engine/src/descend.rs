@@ -45,10 +45,10 @@ impl<V: Visitor> Worker<V> {
         } else {
             self.hands().push(Task::Children(children));
         }
-        self.permit()?;
         let shared = Arc::clone(&self.shared);
         let slot = &shared.slots[self.index];
         *slot.flight.lock() = Flight::Open { parent: Arc::clone(&parent), names: Arc::clone(&names), child };
+        self.permit()?;
         let opened = if parent.is_hopeless() {
             Opened::Lost(Lost::Timeout, None)
         } else {
@@ -99,11 +99,11 @@ impl<V: Visitor> Worker<V> {
 
     /// Begins with a root. Links in its path, the last one too, are what the user wrote.
     pub(crate) fn root(&mut self, index: usize) -> Result<(), Quit> {
-        self.permit()?;
         let shared = Arc::clone(&self.shared);
         let slot = &shared.slots[self.index];
         let path = &shared.roots[index].path;
         *slot.flight.lock() = Flight::Root { index };
+        self.permit()?;
         let meta = slot.call(|| match stat_path(path, Links::Follow) {
             Err(Errno::NOENT | Errno::LOOP) => stat_path(path, Links::NoFollow),
             other => other,

@@ -11,7 +11,6 @@
 //! above ([`Dir::is_resumed`] tells them), so that their state exists again. Identity is checked as on every descent: a directory
 //! that is not the one it was is an error.
 
-use std::collections::HashMap;
 use std::ffi::CString;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -20,6 +19,7 @@ use pwalk_fs::{Kind, Meta, Names};
 
 use crate::dir::{Listing, trim_root};
 use crate::hands::Hands;
+use crate::places::Places;
 use crate::shared::{RootPath, Shared};
 use crate::task::{Child, Children, Task};
 use crate::totals::LinkSeen;
@@ -137,7 +137,7 @@ pub(crate) fn resume<V: Visitor>(shared: &Shared<V>, hands: Hands<'_, V>, fronti
 /// The frontier of a fold that has stopped: what was set aside, and what waits for it.
 pub(crate) fn collect<V: Visitor>(shared: &Shared<V>, roots: Vec<Vec<u8>>) -> Frontier {
     let mut frontier = Frontier { roots, links: shared.links.export(), ..Frontier::default() };
-    let mut places: HashMap<usize, usize> = HashMap::new();
+    let mut places = Places::default();
     for task in shared.aside.lock().drain(..) {
         match task {
             Task::Root { index } => frontier.unread_roots.push(index),
@@ -159,19 +159,8 @@ pub(crate) fn collect<V: Visitor>(shared: &Shared<V>, roots: Vec<Vec<u8>>) -> Fr
 }
 
 /// The place of `dir` in the frontier; puts it and those above it there first.
-fn place<S>(open: &mut Vec<OpenDir>, places: &mut HashMap<usize, usize>, dir: &Arc<Dir<S>>) -> usize {
-    let mut missing = Vec::new();
-    let mut at = Some(dir);
-    let mut parent = None;
-    while let Some(dir) = at {
-        parent = places.get(&key(dir)).copied();
-        if parent.is_some() {
-            break;
-        }
-        missing.push(dir);
-        at = dir.parent.as_ref();
-    }
-    for dir in missing.into_iter().rev() {
+fn place<S>(open: &mut Vec<OpenDir>, places: &mut Places, dir: &Arc<Dir<S>>) -> usize {
+    places.of(dir, |dir, parent| {
         open.push(OpenDir {
             parent,
             root: dir.root,
@@ -181,13 +170,6 @@ fn place<S>(open: &mut Vec<OpenDir>, places: &mut HashMap<usize, usize>, dir: &A
             complete: dir.listing() == Listing::Complete,
             totals: dir.sums.get(),
         });
-        places.insert(key(dir), open.len() - 1);
-        parent = Some(open.len() - 1);
-    }
-    parent.unwrap_or(0)
-}
-
-/// A directory's address: it is alive as long as its frontier is collected.
-fn key<S>(dir: &Arc<Dir<S>>) -> usize {
-    Arc::as_ptr(dir).addr()
+        open.len() - 1
+    })
 }

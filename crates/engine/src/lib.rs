@@ -14,7 +14,9 @@
 //! * `fds`: the **budget of file descriptors**;
 //! * `control`: the **concurrency controller**;
 //! * `slot`, `watch`: calls that never return;
-//! * `frontier`: stopping and going on.
+//! * `frontier`: stopping and going on; `unfinished`: what a cancelled fold was in.
+//!
+//! Beside the fold there is one walk that is pulled: `ordered`, for callers who decide on the order as they go.
 //!
 //! The engine prints nothing, knows no format and parses no arguments.
 
@@ -31,6 +33,8 @@ mod idle;
 mod list;
 mod lock;
 mod options;
+mod ordered;
+mod places;
 mod progress;
 mod run;
 mod shared;
@@ -40,6 +44,7 @@ mod stat;
 mod task;
 mod throttle;
 mod totals;
+mod unfinished;
 mod visit;
 mod watch;
 mod worker;
@@ -52,7 +57,9 @@ pub use exclude::{BadPattern, Exclude};
 pub use frontier::{Frontier, OpenDir, UnreadDir};
 pub use hands::{Context, DirFd};
 pub use options::{Budget, FollowLinks, Mounts, Options, Snapshots, Threads};
+pub use ordered::{Listed, Order, OrderedError, OrderedOptions, OrderedWalk, Visit};
 pub use progress::{Cancel, Progress, Silent, Snapshot, Stall};
 pub use run::{Ended, Outcome, fold};
 pub use totals::{LinkSeen, Totals};
+pub use unfinished::{Unfinished, UnfinishedDir};
 pub use visit::{Descend, Needs, Operand, Sink, Visitor};

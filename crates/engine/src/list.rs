@@ -74,12 +74,12 @@ impl<V: Visitor> Worker<V> {
         let ListBuf { raw, names } = buf;
         names.clear();
         loop {
-            self.permit()?;
             let slot = &self.shared.slots[self.index];
             // The names read so far are in the flight during the call: if it hangs they are not lost.
-            let mut next = Names::default();
-            std::mem::swap(&mut next, names);
-            *slot.flight.lock() = Flight::List { dir: Arc::clone(dir), names: next };
+            // The memory of an empty buffer stays here.
+            let before = if names.is_empty() { Names::default() } else { std::mem::take(names) };
+            *slot.flight.lock() = Flight::List { dir: Arc::clone(dir), names: before };
+            self.permit()?;
             let result = slot.call(|| names.read(fd.as_fd(), raw))?;
             if let Flight::List { names: before, .. } = &mut *slot.flight.lock() {
                 names.prepend(before);
@@ -106,9 +106,7 @@ impl<V: Visitor> Worker<V> {
         let options = &self.shared.options;
         if options.snapshots == Snapshots::Skip {
             let before = names.len();
-            names.retain(|name, entry| {
-                !(name.to_bytes().first() == Some(&b'.') && is_snapshot(fd.as_fd(), name, entry.kind))
-            });
+            names.retain(|name, entry| !(name.first() == Some(&b'.') && is_snapshot(fd.as_fd(), name, entry.kind)));
             let skipped = before - names.len();
             if skipped > 0 {
                 self.shared.snapshots.fetch_add(skipped as u64, Relaxed);
@@ -125,7 +123,7 @@ impl<V: Visitor> Worker<V> {
                 return true;
             }
             path.truncate(base);
-            push_below(&mut path, name.to_bytes());
+            push_below(&mut path, name);
             !exclude.matches(&path, entry.kind.is_dir())
         });
     }

@@ -25,7 +25,7 @@ use crate::slot::Flight;
 use crate::task::Task;
 use crate::watch::Watchdog;
 use crate::worker::Worker;
-use crate::{Frontier, Progress, Sink, Snapshot, Visitor};
+use crate::{Frontier, Progress, Sink, Snapshot, Unfinished, Visitor, unfinished};
 
 /// The most workers that pay anywhere.
 const MOST: usize = 256;
@@ -71,6 +71,8 @@ pub struct Outcome {
     pub workers: usize,
     /// What is left to do, if the budget was used up.
     pub frontier: Option<Frontier>,
+    /// The directories that were met and never left, if the fold was cancelled, stopped or hung.
+    pub unfinished: Unfinished,
 }
 
 impl Outcome {
@@ -303,6 +305,7 @@ impl<V: Visitor> Run<V> {
             elapsed: self.start.elapsed(),
             workers: self.workers,
             frontier,
+            unfinished: if shared.stop() == Stop::Now { unfinished::collect(&shared) } else { Unfinished::default() },
         };
         let visitors = shared.slots.iter().filter_map(|slot| slot.visitor.lock().take()).collect();
         shared.drain();

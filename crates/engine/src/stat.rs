@@ -5,12 +5,13 @@
 //! workers and a fast one costs no hand-over. What is too large is divided in halves before it is
 //! begun; what turns out slow while it is under way is cut off and left to others.
 
+use std::ffi::CStr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use pwalk_fs::{Errno, Freshness, Kind, Links, Meta, Names, stat_at};
+use pwalk_fs::{Errno, Freshness, Kind, Links, Names, stat_at};
 
 use crate::batch::{Batch, Descent, Item, Look, view};
 use crate::fds::{Held, Lost};
@@ -116,11 +117,12 @@ impl<V: Visitor> Worker<V> {
                 slot.at.store(index, Relaxed);
                 let name = slice.names.c_name(index as usize);
                 let follow = shared.options.follow_links;
-                match slot.call(|| stat_entry(&fd, name, follow, shared.options.freshness))? {
-                    Ok((meta, via_link)) => self.items[done].describe(meta, via_link),
+                let item = &mut self.items[done];
+                match slot.call(|| item.describe(&fd, name, follow, shared.options.freshness))? {
+                    Ok(()) => item.look = Look::Done,
                     Err(lost) => {
+                        item.look = Look::Failed;
                         self.failed.push((index, lost));
-                        self.items[done].look = Look::Failed;
                     }
                 }
                 stats += 1;
@@ -278,23 +280,22 @@ impl<V: Visitor> Worker<V> {
 }
 
 impl Item {
-    fn describe(&mut self, meta: Meta, via_link: bool) {
-        self.kind = meta.kind();
-        self.via_link = via_link;
-        self.look = Look::Done;
-        self.meta = Some(meta);
-    }
-}
-
-/// Describes one entry; when links are followed, what it leads to, or itself if that is nothing.
-fn stat_entry(fd: &Held, name: &std::ffi::CStr, follow: FollowLinks, fresh: Freshness) -> Result<(Meta, bool), Lost> {
-    let own = stat_at(fd.as_fd(), name, Links::NoFollow, fresh).map_err(Lost::Errno)?;
-    if follow == FollowLinks::Never || own.kind() != Kind::Symlink {
-        return Ok((own, false));
-    }
-    match stat_at(fd.as_fd(), name, Links::Follow, fresh) {
-        Ok(target) => Ok((target, true)),
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => Ok((own, false)),
-        Err(errno) => Err(Lost::Errno(errno)),
+    /// Describes the entry; when links are followed, what it leads to, or itself if that is nothing. In place: metadata are
+    /// too large to be handed from function to function.
+    #[inline]
+    fn describe(&mut self, fd: &Held, name: &CStr, follow: FollowLinks, fresh: Freshness) -> Result<(), Lost> {
+        let own = self.meta.insert(stat_at(fd.as_fd(), name, Links::NoFollow, fresh).map_err(Lost::Errno)?);
+        self.kind = own.kind();
+        if follow == FollowLinks::Never || self.kind != Kind::Symlink {
+            return Ok(());
+        }
+        match stat_at(fd.as_fd(), name, Links::Follow, fresh) {
+            Ok(target) => {
+                (self.kind, self.meta, self.via_link) = (target.kind(), Some(target), true);
+                Ok(())
+            }
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => Ok(()),
+            Err(errno) => Err(Lost::Errno(errno)),
+        }
     }
 }

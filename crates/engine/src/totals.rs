@@ -30,6 +30,13 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Adds what a sub-directory comes to. That it is an entry was counted where it was listed.
+    pub(crate) fn add_below(&mut self, t: &Self) {
+        self.tree_count = self.tree_count.wrapping_add(t.tree_count);
+        self.tree_size = self.tree_size.wrapping_add(t.tree_size);
+        self.tree_blocks = self.tree_blocks.wrapping_add(t.tree_blocks);
+    }
+
     /// An unread directory: itself and nothing else.
     pub fn of_itself(meta: &Meta) -> Self {
         Self { count: 0, size: 0, tree_count: 1, tree_size: meta.size, tree_blocks: meta.blocks }

@@ -68,11 +68,12 @@ impl<V: Visitor> Worker<V> {
                 }
                 Some(task) => {
                     if self.task(task).is_err() {
+                        // Its flight says where it stopped.
                         break;
                     }
+                    *self.hands().slot().flight.lock() = Flight::None;
                 }
                 None => {
-                    *self.hands().slot().flight.lock() = Flight::None;
                     if !shared.idle.wait_for_work(|| shared.any_work()) {
                         break;
                     }

@@ -224,7 +224,7 @@ fn a_tree_is_deleted_through_pinned_directories() {
         fn batch(&mut self, cx: &mut Context<'_, Self>, batch: &mut Batch<'_, ()>) {
             let fd = cx.fd(batch.dir()).unwrap();
             for entry in batch.iter().filter(|e| !e.kind.is_dir()) {
-                rustix::fs::unlinkat(fd.as_fd(), entry.c_name, rustix::fs::AtFlags::empty()).unwrap();
+                rustix::fs::unlinkat(fd.as_fd(), entry.c_name(), rustix::fs::AtFlags::empty()).unwrap();
                 self.0.fetch_add(1, Ordering::SeqCst);
             }
         }

@@ -26,6 +26,6 @@ pub use limits::{file_descriptor_limit, raise_file_descriptor_limit};
 pub use list::{DirBuf, Dirent, More, Names};
 pub use magic::{FsType, fs_type};
 pub use meta::{Freshness, Links, Meta, Time, stat_at, stat_fd, stat_path};
-pub use open::{open_child, open_root};
+pub use open::{open_child, open_path, open_root};
 pub use rustix::io::Errno;
 pub use usage::{cpu_time, run_delay, thread_id};

@@ -55,7 +55,14 @@ pub enum More {
     End,
 }
 
-/// A block of names of one directory, `.` and `..` left out.
+/// What becomes of `.` and `..`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dots {
+    LeftOut,
+    Kept,
+}
+
+/// A block of names of one directory.
 #[derive(Debug, Default)]
 pub struct Names {
     bytes: Vec<u8>,
@@ -69,6 +76,18 @@ impl Names {
     /// # Errors
     /// What the kernel says; names of earlier calls stay.
     pub fn read(&mut self, dir: BorrowedFd<'_>, buf: &mut DirBuf) -> Result<More, Errno> {
+        self.read_some(dir, buf, Dots::LeftOut)
+    }
+
+    /// The same with `.` and `..` among the names, as `readdir` gives them.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read).
+    pub fn read_all(&mut self, dir: BorrowedFd<'_>, buf: &mut DirBuf) -> Result<More, Errno> {
+        self.read_some(dir, buf, Dots::Kept)
+    }
+
+    fn read_some(&mut self, dir: BorrowedFd<'_>, buf: &mut DirBuf, dots: Dots) -> Result<More, Errno> {
         let mut raw = RawDir::new(dir, &mut buf.0);
         loop {
             let entry = match raw.next() {
@@ -77,8 +96,8 @@ impl Names {
             };
             let name = entry.file_name().to_bytes_with_nul();
             match name {
-                b".\0" => self.self_ino = Some(entry.ino()),
-                b"..\0" => {}
+                b".\0" if dots == Dots::LeftOut => self.self_ino = Some(entry.ino()),
+                b"..\0" if dots == Dots::LeftOut => {}
                 _ => self.push(name, entry.ino(), entry.file_type().into()),
             }
             if raw.is_buffer_empty() {
@@ -143,16 +162,17 @@ impl Names {
     }
 
     /// Drops all names for which `keep` (given the name and the entry) is false.
-    pub fn retain(&mut self, mut keep: impl FnMut(&CStr, &Dirent) -> bool) {
+    pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &Dirent) -> bool) {
         let bytes = &self.bytes;
-        self.entries.retain(|e| {
-            let name = &bytes[e.start as usize..=e.start as usize + usize::from(e.len)];
-            keep(CStr::from_bytes_until_nul(name).unwrap_or(c""), e)
-        });
+        self.entries.retain(|e| keep(&bytes[e.start as usize..e.start as usize + usize::from(e.len)], e));
     }
 
     /// Puts the names of `first` before these, and leaves `first` empty.
     pub fn prepend(&mut self, first: &mut Self) {
+        if first.is_empty() {
+            self.self_ino = self.self_ino.or(first.self_ino);
+            return;
+        }
         std::mem::swap(self, first);
         for i in 0..first.len() {
             let e = first.entry(i);
@@ -214,7 +234,7 @@ mod tests {
         let sub = (0..names.len()).find(|&i| names.name(i) == b"sub").unwrap();
         assert_eq!(names.entry(sub).kind, Kind::Dir);
         assert_eq!(names.c_name(sub), c"sub");
-        names.retain(|name, _| name == c"sub");
+        names.retain(|name, _| name == b"sub");
         assert_eq!((names.len(), names.name(0)), (1, &b"sub"[..]));
     }
 }

@@ -86,6 +86,7 @@ pub enum Freshness {
 }
 
 /// Describes `name` in the directory `dir`. Never triggers an automount.
+#[inline]
 pub fn stat_at(dir: BorrowedFd<'_>, name: &CStr, links: Links, fresh: Freshness) -> Result<Meta, Errno> {
     let mut flags = AtFlags::NO_AUTOMOUNT;
     if links == Links::NoFollow {
@@ -116,6 +117,7 @@ pub fn stat_path(path: &CStr, links: Links) -> Result<Meta, Errno> {
 const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);
 
 impl From<&Statx> for Meta {
+    #[inline]
     fn from(s: &Statx) -> Self {
         let birth = StatxFlags::from_bits_retain(s.stx_mask).contains(StatxFlags::BTIME);
         let mounts = s.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT);

@@ -18,6 +18,14 @@ pub fn open_root(path: &CStr) -> Result<OwnedFd, Errno> {
     retry_on_intr(|| openat(CWD, path, DIR, Mode::empty()))
 }
 
+/// Opens a directory by a path, for who must name it anew each time because that is what was promised (`os.walk`).
+///
+/// # Errors
+/// Those of [`open_child`].
+pub fn open_path(path: &CStr, links: Links) -> Result<OwnedFd, Errno> {
+    open_child(CWD, path, links)
+}
+
 /// Opens the directory `name` in `dir`.
 ///
 /// # Errors

@@ -16,6 +16,11 @@ pub const DEFAULT_ZSTD_LEVEL: i32 = 1;
 /// gzip level unless the user says otherwise.
 pub const DEFAULT_GZIP_LEVEL: u32 = 1;
 
+/// What makes level 1 better for lines. A line is most like the one before it, so the nearest place that looks alike is
+/// the best, and a table of hashes that forgets soon finds that one: 9 % smaller and 17 % faster than with zstd's own
+/// numbers (`examples/encode.rs`). The pages of Parquet want zstd's.
+const NEAR: [CParameter; 2] = [CParameter::HashLog(10), CParameter::WindowLog(18)];
+
 /// How text is compressed, and how hard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
@@ -45,6 +50,17 @@ impl Compression {
             Self::Zstd(_) => (-7..=22).contains(&level).then_some(Self::Zstd(level)),
             Self::Gzip(_) => u32::try_from(level).ok().filter(|l| *l <= 9).map(Self::Gzip),
         }
+    }
+
+    /// For text whose lines are like the ones before.
+    pub(crate) fn line_compressor(self) -> io::Result<Compressor> {
+        let mut compressor = self.compressor()?;
+        if let (Self::Zstd(DEFAULT_ZSTD_LEVEL), Compressor::Zstd(zstd)) = (self, &mut compressor) {
+            for parameter in NEAR {
+                zstd.set_parameter(parameter)?;
+            }
+        }
+        Ok(compressor)
     }
 
     pub(crate) fn compressor(self) -> io::Result<Compressor> {
@@ -123,7 +139,7 @@ mod tests {
     fn blocks_are_one_text() {
         let text: Vec<u8> = (0..200_000_u32).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
         for kind in [Compression::None, Compression::Zstd(1), Compression::Gzip(1), Compression::Gzip(0)] {
-            let (mut compressor, mut file, mut out) = (kind.compressor().unwrap(), Vec::new(), Vec::new());
+            let (mut compressor, mut file, mut out) = (kind.line_compressor().unwrap(), Vec::new(), Vec::new());
             for block in text.chunks(70_001) {
                 file.extend_from_slice(compressor.block(block, &mut out).unwrap());
             }

@@ -47,6 +47,7 @@ pub trait Format: Send + Sync {
     fn encoder(&self) -> Result<Box<dyn Encoder>, Error>;
 
     /// Completes the file with `metadata` and gives it its name. All encoders must have been flushed.
-    /// Without this call nothing appears under the final name.
-    fn finish(&self, metadata: &Metadata) -> Result<Written, Error>;
+    /// Without this call nothing appears under the final name. `before` is called when all is written and nothing can
+    /// be seen yet; if it fails nothing will be.
+    fn finish(&self, metadata: &Metadata, before: &mut dyn FnMut() -> Result<(), Error>) -> Result<Written, Error>;
 }

@@ -29,6 +29,9 @@ pub mod class {
     /// A time is outside what Parquet's 64-bit nanoseconds hold (1677 to 2262) and was moved to the end.
     pub const UNREPRESENTABLE: &str = "unrepresentable";
 
+    /// The scan was stopped before this directory was finished: its row has what was added up by then.
+    pub const INTERRUPTED: &str = "interrupted";
+
     /// Whether an entry of this class means that the scan did not see everything.
     pub fn makes_partial(class: &str) -> bool {
         class != UNPRINTABLE && class != UNREPRESENTABLE
@@ -234,6 +237,7 @@ fn message(entry: &LedgerEntry<'_>, errno: Option<Errno>) -> String {
     match (errno, entry.class) {
         (Some(errno), _) => errno.desc().to_owned(),
         (None, class::UNPRINTABLE) => "the CSV leaves out bytes below 0x20".to_owned(),
+        (None, class::INTERRUPTED) => "the scan was stopped before this directory was finished".to_owned(),
         (None, class::UNREPRESENTABLE) => "a time outside 1677 to 2262 was moved to the nearest end".to_owned(),
         (None, class) => class.to_owned(),
     }

@@ -106,10 +106,18 @@ impl Output {
     }
 
     /// Makes the file durable and gives it its name.
-    pub fn commit(mut self) -> Result<Written, Error> {
+    pub fn commit(self) -> Result<Written, Error> {
+        self.commit_after(&mut || Ok(()))
+    }
+
+    /// The same, with something between: when all is written and nothing can be seen yet. If that fails nothing will be seen.
+    pub fn commit_after(mut self, before: &mut dyn FnMut() -> Result<(), Error>) -> Result<Written, Error> {
         let path = self.target.path();
-        if let (Some(temporary), Target::File(target)) = (&self.temporary, &self.target) {
+        if self.temporary.is_some() {
             self.file.sync_all().map_err(|e| Error::io("sync", path, e))?;
+        }
+        before()?;
+        if let (Some(temporary), Target::File(target)) = (&self.temporary, &self.target) {
             fs::rename(temporary, target).map_err(|e| Error::io("rename the finished file to", path, e))?;
             self.temporary = None;
             sync_directory(directory_of(path)).map_err(|e| Error::io("sync the directory of", path, e))?;

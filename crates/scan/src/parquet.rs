@@ -13,6 +13,7 @@ mod dictionary;
 mod group;
 mod rows;
 mod schema;
+mod steady;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -89,7 +90,7 @@ impl Format for Parquet {
         }))
     }
 
-    fn finish(&self, metadata: &Metadata) -> Result<Written, Error> {
+    fn finish(&self, metadata: &Metadata, before: &mut dyn FnMut() -> Result<(), Error>) -> Result<Written, Error> {
         let failed = |e| Error::parquet("write", &self.path, e);
         let pairs = metadata.to_pairs().map_err(|e| Error::json("write the metadata of", &self.path, e))?;
         let Some(mut writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() else {
@@ -98,7 +99,7 @@ impl Format for Parquet {
         for (key, value) in pairs {
             writer.append_key_value_metadata(KeyValue::new(key, value));
         }
-        writer.into_inner().map_err(failed)?.commit()
+        writer.into_inner().map_err(failed)?.commit_after(before)
     }
 }
 

@@ -147,12 +147,25 @@ impl Pool {
         self.shared.failed.load(Ordering::Relaxed)
     }
 
-    /// Writes what the encoders still hold, all of them at once, and completes the file.
+    /// [`finish_after`](Self::finish_after) with nothing between.
+    ///
+    /// # Errors
+    /// Those of `finish_after`.
+    pub fn finish(self, metadata: &Metadata) -> Result<Written, Error> {
+        self.finish_after(metadata, &mut || Ok(()))
+    }
+
+    /// Writes what the encoders still hold, all of them at once, and completes the file. `before` is called when all is
+    /// written, before the file has its name.
     ///
     /// # Errors
     /// The first error that any row or block had, else that of completing. The output's final name then
     /// shows nothing new.
-    pub fn finish(mut self, metadata: &Metadata) -> Result<Written, Error> {
+    pub fn finish_after(
+        mut self,
+        metadata: &Metadata,
+        before: &mut dyn FnMut() -> Result<(), Error>,
+    ) -> Result<Written, Error> {
         let rest = std::mem::take(&mut self.shared.lock().idle);
         if let Some(full) = &self.full {
             for (_, encoder) in rest {
@@ -171,7 +184,7 @@ impl Pool {
         }
         state.idle.clear();
         drop(state);
-        self.format.finish(metadata)
+        self.format.finish(metadata, before)
     }
 
     /// Lets the flushing threads finish what they have, and waits for them. Returns the panic of one that had one.

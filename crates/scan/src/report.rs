@@ -107,13 +107,16 @@ pub enum ReportError {
     #[error(transparent)]
     Output(#[from] Error),
     /// None of the roots could be read; a file of an earlier scan stays as it is.
-    #[error("nothing to report: {}; check the path", reason(.0))]
-    NoRootRead(WalkError),
+    #[error("nothing to report: {}; check the path", reasons(.0))]
+    NoRootRead(Vec<WalkError>),
 }
 
-fn reason(error: &WalkError) -> String {
-    let path = error.path.escape_ascii();
-    error.errno.map_or_else(|| format!("{path}: {}", error.class.name()), |errno| format!("{path}: {errno}"))
+fn reasons(errors: &[WalkError]) -> String {
+    let reason = |error: &WalkError| {
+        let path = error.path.escape_ascii();
+        error.errno.map_or_else(|| format!("{path}: {}", error.class.name()), |errno| format!("{path}: {errno}"))
+    };
+    errors.iter().map(reason).collect::<Vec<_>>().join("; ")
 }
 
 struct Report<'a> {
@@ -136,17 +139,21 @@ impl Sink for Report<'_> {
         Reporter::new(Arc::clone(&self.desk))
     }
 
-    fn finish(self, workers: Vec<Reporter>, outcome: &Outcome) -> Result<ReportSummary, ReportError> {
+    fn finish(self, mut workers: Vec<Reporter>, outcome: &Outcome) -> Result<ReportSummary, ReportError> {
+        if let (Ended::Cancelled | Ended::Hung, Some(worker)) = (outcome.ended, workers.first_mut()) {
+            worker.unfinished(&outcome.unfinished);
+        }
         let rows = Rows::of(&workers);
-        let first_error = workers.iter().find_map(|w| w.first_error.clone());
+        let mut first_errors: Vec<_> = workers.iter().flat_map(|w| w.first_errors.clone()).collect();
         drop(workers);
         let Self { desk, options, resolved, start } = self;
         // A worker lost in a call that hangs keeps its thread, never the desk: that belongs to the visitors.
         let Some(Desk { pool, ledger, .. }) = Arc::into_inner(desk) else {
             return Err(Error::because("complete", resolved.output.path(), "a worker still holds it").into());
         };
-        if let (0, Some(error)) = (outcome.entries, first_error) {
-            return Err(ReportError::NoRootRead(error));
+        if outcome.entries == 0 && !first_errors.is_empty() {
+            first_errors.sort_by(|a, b| a.path.cmp(&b.path));
+            return Err(ReportError::NoRootRead(first_errors));
         }
         let errors = ledger.partial_count();
         let whole = outcome.ended == Ended::Whole && errors == 0;
@@ -169,10 +176,14 @@ impl Sink for Report<'_> {
             counts,
             verdict,
         };
-        // The ledger first: an output under its final name must not be without its errors.
-        let ledger = ledger.finish();
-        let output = pool.finish(&metadata)?;
-        let ledger = ledger?.and_then(|written| written.path);
+        // The ledger just before the output: that must not be there without its errors, and if it cannot be written, an
+        // earlier scan's ledger stays with the earlier scan.
+        let (mut ledger, mut written) = (Some(ledger), None);
+        let output = pool.finish_after(&metadata, &mut || {
+            written = ledger.take().map_or(Ok(None), Ledger::finish)?;
+            Ok(())
+        })?;
+        let ledger = written.and_then(|written| written.path);
         Ok(ReportSummary {
             entries: rows.entries,
             dirs: rows.dirs,

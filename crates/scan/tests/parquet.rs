@@ -73,7 +73,7 @@ fn lossy(bytes: &[u8]) -> Cell {
 
 fn nanoseconds(time: Time) -> (Cell, bool) {
     let exact = i128::from(time.sec) * 1_000_000_000 + i128::from(time.nsec);
-    let kept = exact.clamp(i128::from(i64::MIN + 1), i128::from(i64::MAX));
+    let kept = exact.clamp(i128::from(i64::MIN + 2), i128::from(i64::MAX - 1));
     (Cell::Number(i64::try_from(kept).unwrap()), kept != exact)
 }
 

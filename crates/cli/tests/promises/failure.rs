@@ -95,8 +95,9 @@ fn nothing_to_report_is_no_report() {
     for name in ["x.csv", "x.csv.zst", "x.parquet"] {
         let output = place.path().join(name);
         std::fs::write(&output, "old").unwrap();
-        let ran = run(pwalk(["report", "-o"]).arg(&output).arg("/no/such")).expect(3);
-        assert!(ran.stderr.contains("/no/such") && ran.stderr.contains("No such file"), "{}", ran.stderr);
+        let ran = run(pwalk(["report", "-o"]).arg(&output).args(["/no/such", "/no/such/either"])).expect(3);
+        assert!(ran.stderr.contains("/no/such:") && ran.stderr.contains("/no/such/either:"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("No such file"), "{}", ran.stderr);
         assert_eq!(std::fs::read(&output).unwrap(), b"old");
         assert_eq!(names(place.path()), [name]);
         std::fs::remove_file(&output).unwrap();
@@ -113,4 +114,48 @@ fn a_ledger_that_cannot_be_written_is_a_failure() {
     assert!(names(place.path()).is_empty());
     let mut command = pwalk(["report", "--errors", "/dev/full", "-o"]);
     run(command.arg(&output).arg(tree.path()).arg("/no/such")).expect(3);
+}
+
+#[test]
+fn the_ledger_and_the_output_are_two_files() {
+    let (tree, _) = TempTree::with(trees::hard_links);
+    let place = TempTree::new();
+    std::fs::create_dir(place.path().join("sub")).unwrap();
+    let output = place.path().join("x.csv");
+    for (errors, more) in
+        [("x.csv", &[][..]), ("sub/../x.csv", &[]), ("x.csv.gz", &["--compress", "gzip"]), ("./x.csv", &[])]
+    {
+        let mut arguments = vec!["--errors"];
+        let errors = place.path().join(errors);
+        arguments.push(errors.to_str().unwrap());
+        arguments.extend(more);
+        let ran = to_file(tree.path(), &output, &arguments).expect(2);
+        assert!(ran.stderr.contains("same file"), "{}", ran.stderr);
+        assert_eq!(names(place.path()), ["sub"]);
+    }
+    run(pwalk(["report", "-o", "-", "--errors", "-"]).arg(tree.path())).expect(2);
+}
+
+#[test]
+fn when_the_ledger_fails_the_old_output_stays_and_when_the_output_fails_the_old_ledger_stays() {
+    let (tree, _) = TempTree::with(|root| trees::wide(root, 20_000));
+    let place = TempTree::new();
+    let output = place.path().join("x.csv");
+    let ledger = crate::common::ledger_path(&output);
+    std::fs::write(&output, "old").unwrap();
+    // The ledger cannot be written.
+    let ran = run(pwalk(["report", "--errors", "/dev/full", "-o"]).arg(&output).arg(tree.path()).arg("/no/such"));
+    ran.expect(3);
+    assert_eq!(std::fs::read(&output).unwrap(), b"old");
+    std::fs::create_dir(&ledger).unwrap();
+    run(pwalk(["report", "-o"]).arg(&output).arg(tree.path())).expect(3);
+    assert_eq!(std::fs::read(&output).unwrap(), b"old");
+    std::fs::remove_dir(&ledger).unwrap();
+    // The output cannot be written.
+    std::fs::write(&ledger, "old ledger").unwrap();
+    let ran = run(small_files().args(["report", "-o"]).arg(&output).arg(tree.path()).arg("/no/such"));
+    failed(ran, &output, "File too large");
+    assert_eq!(std::fs::read(&output).unwrap(), b"old");
+    assert_eq!(std::fs::read(&ledger).unwrap(), b"old ledger");
+    assert_eq!(names(place.path()), ["x.csv", "x.csv.errors.jsonl"]);
 }

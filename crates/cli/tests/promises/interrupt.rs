@@ -31,9 +31,23 @@ fn an_interrupted_scan_is_readable_and_marked() {
         let ran = Ran::of(running.output()).expect(130);
         assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
         assert!(ran.stderr.contains("PARTIAL") && ran.stderr.contains("interrupted"), "{}", ran.stderr);
-        assert_eq!(names(place.path()), [name], "no temporary file, no empty ledger");
+        let ledger_name = format!("{name}.errors.jsonl");
+        assert_eq!(names(place.path()), [name, &ledger_name], "no temporary file");
+        let left = crate::common::ledger(&place.path().join(ledger_name));
+        assert!(!left.is_empty() && left.iter().all(|e| e["class"] == "interrupted"), "what was not finished is noted");
         let rows = number("select count(*) from ?", &output);
-        assert!(rows > 0, "what was met is kept");
+        // The directories it was in are there too, each once, and their sums are those of the rows below them.
+        let (path, depth) = if name == "x.parquet" { ("path", "depth") } else { ("filename", "\"directory-depth\"") };
+        assert_eq!(number(&format!("select count(*) from ? where {depth} = -1"), &output), 1, "{name}");
+        assert_eq!(number(&format!("select count(distinct {path}) from ?"), &output), rows, "{name}");
+        let orphans = format!(
+            "select count(*) from ? as r where {depth} >= 0 and not exists \
+            (select 1 from ? as d where d.{path} = regexp_replace(r.{path}, '/[^/]*$', ''))"
+        );
+        assert_eq!(number(&orphans, &output), 0, "{name}");
+        if name == "x.parquet" {
+            assert_eq!(number("select tree_count from ? where depth = -1", &output), rows);
+        }
         if let Some(metadata) = read_metadata(&output).unwrap() {
             assert_eq!((metadata.verdict, metadata.counts["entries"]), (Verdict::Partial, rows));
         } else {

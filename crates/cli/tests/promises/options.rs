@@ -174,6 +174,8 @@ fn exclude_has_the_patterns_of_git() {
     std::fs::write(&file, "src/\n").unwrap();
     let both = left(&tree, &["--exclude-from", file.to_str().unwrap(), "--exclude", "*.o", "--exclude", "doc"]);
     assert_eq!(both, ["#odd", "a.c", "build/out", "cache"]);
+    let taken_back = left(&tree, &["--exclude", "!src/", "--exclude-from", file.to_str().unwrap()]);
+    assert_eq!(taken_back.len(), SOURCES.len(), "the command line overrides a file");
     let csv = to_stdout(tree.path(), &["--no-header", "--exclude", "src"]).expect(0).stdout;
     assert_eq!(row_of(&csv, tree.path())[15], "7", "what is excluded is not counted");
 }

@@ -85,7 +85,7 @@ impl Visitor for Scribe {
             batch.dir().path_into(&mut path);
             join(&mut path, entry.name);
             notes.entries.entry(path.clone()).or_insert((0, entry.kind)).0 += 1;
-            assert_eq!(entry.c_name.to_bytes(), entry.name);
+            assert_eq!(entry.c_name().to_bytes(), entry.name);
         }
     }
 

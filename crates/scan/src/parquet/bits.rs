@@ -85,6 +85,9 @@ const DELTA_BLOCK: usize = 128;
 const DELTA_MINI: usize = 32;
 
 /// `DELTA_BINARY_PACKED` of 64-bit values; differences wrap, as the specification has it.
+///
+/// Each takes whole bytes, although the encoding could pack bits: the codec that follows finds the likely values of a byte, and
+/// finds nothing in bits that begin anywhere.
 pub(super) fn delta_binary_packed(out: &mut Vec<u8>, values: impl ExactSizeIterator<Item = i64>) {
     let count = values.len();
     let mut values = values;
@@ -111,11 +114,14 @@ pub(super) fn delta_binary_packed(out: &mut Vec<u8>, values: impl ExactSizeItera
             *p = d.wrapping_sub(min).cast_unsigned();
         }
         let widths = [0, 1, 2, 3]
-            .map(|m| bit_width(packed[m * DELTA_MINI..(m + 1) * DELTA_MINI].iter().fold(0, |all, p| all | p)));
+            .map(|m| bit_width(packed[m * DELTA_MINI..(m + 1) * DELTA_MINI].iter().fold(0, |all, p| all | p)))
+            .map(|width| width.next_multiple_of(8));
         out.extend_from_slice(&widths);
         for (mini, width) in packed.chunks(DELTA_MINI).zip(widths) {
-            if width > 0 {
-                pack(out, mini.iter().copied(), width);
+            match width {
+                0 => {}
+                8 => out.extend(mini.iter().map(|&value| low_byte(value))),
+                _ => pack(out, mini.iter().copied(), width),
             }
         }
     }

@@ -20,6 +20,7 @@ use super::bits;
 use super::dictionary::{Dictionary, Effort, FEW, Table, dictionary};
 use super::group::{Column, Levels, RowGroup};
 use super::rows::{Rows, Run, Strings, word};
+use super::steady::Steady;
 use crate::accounts::Accounts;
 
 /// Encodes all columns, in the order of the schema.
@@ -32,16 +33,23 @@ pub(super) fn write(rows: &Rows, accounts: &Accounts, group: &mut RowGroup<'_>) 
     group.push(int64(Levels::Required, &by_run(rows, |run| run.parent_ino), Order::Unsigned))?;
     group.push(int32(&by_run(rows, |run| run.depth.cast_unsigned()), Order::Signed))?;
     group.push(int32(&rows.mode, Order::Unsigned))?;
-    let (uids, gids) = (owners(&rows.uid), owners(&rows.gid));
+    let (uids, gids) = (owners(rows, &rows.uid), owners(rows, &rows.gid));
     group.push(int32_dictionary(&uids, Order::Unsigned))?;
     group.push(int32_dictionary(&gids, Order::Unsigned))?;
     account(group, &uids, |uid| accounts.user(uid))?;
     account(group, &gids, |gid| accounts.group(gid))?;
     group.push(int64(Levels::Required, &rows.size, Order::Signed))?;
     group.push(int64(Levels::Required, &rows.blocks, Order::Signed))?;
-    group.push(int32(&rows.nlink, Order::Unsigned))?;
-    group.push(int64(Levels::Required, &rows.dev, Order::Unsigned))?;
-    group.push(int64(Levels::Required, &rows.rdev, Order::Unsigned))?;
+    group.push(match constant(rows, &rows.nlink) {
+        Some(found) => int32_dictionary(&found, Order::Unsigned),
+        None => int32(&rows.nlink.expand(rows.len()), Order::Unsigned),
+    })?;
+    for numbers in [&rows.dev, &rows.rdev] {
+        group.push(match constant(rows, numbers) {
+            Some(found) => int64_dictionary(Levels::Required, &found, Order::Unsigned),
+            None => int64(Levels::Required, &numbers.expand(rows.len()), Order::Unsigned),
+        })?;
+    }
     for times in [&rows.atime, &rows.mtime, &rows.ctime] {
         group.push(int64(Levels::Required, times, Order::Signed))?;
     }
@@ -220,13 +228,17 @@ fn effort<T: Copy + Eq>(values: &[T]) -> Effort {
     if changes * 8 < values.len() { Effort::WhileFew } else { Effort::WhilePaying(FEW) }
 }
 
+/// The dictionary of a steady column that has one value.
+fn constant<T: Copy + PartialEq>(rows: &Rows, column: &Steady<T>) -> Option<Dictionary<T>> {
+    column.constant().map(|value| Dictionary { values: vec![value], indexes: vec![0; rows.len()] })
+}
+
 fn int64<'a>(levels: Levels<'a>, values: &[u64], order: Order) -> Column<'a> {
-    let statistics = statistics64(values, order);
     let effort = effort(values);
     if let Some(found) = dictionary(values, |v| v, effort) {
-        let plain = found.values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        return with_dictionary(levels, (plain, found.values.len()), &found.indexes, statistics);
+        return int64_dictionary(levels, &found, order);
     }
+    let statistics = statistics64(values, order);
     let mut encoded = Vec::with_capacity(values.len() * 8);
     let encoding = if effort == Effort::WhileFew {
         values.iter().for_each(|v| encoded.extend_from_slice(&v.to_le_bytes()));
@@ -236,6 +248,11 @@ fn int64<'a>(levels: Levels<'a>, values: &[u64], order: Order) -> Column<'a> {
         Encoding::BYTE_STREAM_SPLIT
     };
     Column { levels, encoding, values: encoded, dictionary: None, statistics }
+}
+
+fn int64_dictionary<'a>(levels: Levels<'a>, found: &Dictionary<u64>, order: Order) -> Column<'a> {
+    let plain = found.values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    with_dictionary(levels, (plain, found.values.len()), &found.indexes, statistics64(&found.values, order))
 }
 
 fn int32(values: &[u32], order: Order) -> Column<'static> {
@@ -255,8 +272,9 @@ fn int32_dictionary(found: &Dictionary<u32>, order: Order) -> Column<'static> {
     with_dictionary(Levels::Required, (plain, found.values.len()), &found.indexes, statistics)
 }
 
-fn owners(ids: &[u32]) -> Dictionary<u32> {
-    dictionary(ids, u64::from, Effort::Always).unwrap_or_default()
+fn owners(rows: &Rows, ids: &Steady<u32>) -> Dictionary<u32> {
+    let all = || dictionary(&ids.expand(rows.len()), u64::from, Effort::Always);
+    constant(rows, ids).or_else(all).unwrap_or_default()
 }
 
 /// The names of owners. Several numbers may have one name, and some have none.

@@ -1,10 +1,10 @@
 //! A row group in memory: encoded and compressed by the worker that filled it, then copied into the file.
 //!
-//! One data page per column, because a row group is small (see `rows`) and every page costs a header. The first
+//! One data page per column, because every page costs a header and begins its compression anew. The first
 //! generation of data pages is used: all readers know it, and these pages have no levels worth reading apart.
 
 use bytes::Bytes;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::{Compression, Encoding, Type, ZstdLevel};
 use parquet::column::page::{CompressedPage, Page, PageWriter};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::{ParquetError, Result};
@@ -12,6 +12,8 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::SchemaDescriptor;
+use zstd::stream::raw::{Encoder, InBuffer, Operation, OutBuffer};
+use zstd::zstd_safe::compress_bound;
 
 use super::bits;
 use crate::compress::Compressor;
@@ -59,11 +61,15 @@ impl<'a> RowGroup<'a> {
 
     /// Appends the next column.
     pub(super) fn push(&mut self, column: Column<'_>) -> Result<()> {
+        let streams = self.stream_length(&column);
         let page = self.with_levels(column.levels, column.values);
         let raw = page.len() + column.dictionary.as_ref().map_or(0, |(values, _)| values.len());
         let (mut codec, mut stored_page, mut stored_dictionary) = (Compression::UNCOMPRESSED, None, None);
         if raw >= WORTH_COMPRESSING {
-            let page = self.compress(&page)?;
+            let page = match streams {
+                Some(length) => self.compress_streams(&page, length)?,
+                None => self.compress(&page)?,
+            };
             let dictionary = column.dictionary.as_ref().map(|(values, _)| self.compress(values)).transpose()?;
             let stored = page.len() + dictionary.as_ref().map_or(0, Vec::len);
             // Decompressing costs the reader time, so it must be worth it.
@@ -153,6 +159,32 @@ impl<'a> RowGroup<'a> {
         let mut out = Vec::new();
         self.compressor.block(bytes, &mut out)?;
         Ok(out)
+    }
+
+    /// How long the streams of a column are that has its bytes split into streams.
+    fn stream_length(&self, column: &Column<'_>) -> Option<usize> {
+        let width = if self.schema.column(self.chunks.len()).physical_type() == Type::INT32 { 4 } else { 8 };
+        (column.encoding == Encoding::BYTE_STREAM_SPLIT).then_some(column.values.len() / width)
+    }
+
+    /// The page as one frame in which each stream of a [`BYTE_STREAM_SPLIT`](bits::byte_stream_split) has blocks of its own: a
+    /// block has one table of codes, and bytes of one stream say nothing about those of the next.
+    fn compress_streams(&mut self, page: &[u8], stream: usize) -> Result<Vec<u8>> {
+        let Compressor::Zstd(zstd) = &mut *self.compressor else { return self.compress(page) };
+        let mut frame = Vec::with_capacity(compress_bound(page.len()) + 64);
+        zstd.set_pledged_src_size(Some(page.len() as u64))?;
+        let mut encoder = Encoder::with_context(zstd.context_mut());
+        let (levels, streams) = page.split_at(page.len() % stream);
+        let mut at = OutBuffer::around(&mut frame);
+        for stream in std::iter::once(levels).chain(streams.chunks(stream)) {
+            let mut stream = InBuffer::around(stream);
+            while stream.pos() < stream.src.len() {
+                encoder.run(&mut stream, &mut at)?;
+            }
+            while encoder.flush(&mut at)? > 0 {}
+        }
+        while encoder.finish(&mut at, true)? > 0 {}
+        Ok(frame)
     }
 }
 

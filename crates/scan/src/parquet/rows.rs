@@ -7,6 +7,7 @@
 use pwalk_fs::{Kind, Meta, Time};
 
 use super::dictionary::Table;
+use super::steady::Steady;
 use crate::names::push_text;
 use crate::record::{extension, prefix_into, split_root};
 use crate::{DirColumns, Oddities, Parent};
@@ -84,13 +85,13 @@ pub(super) struct Rows {
     pub(super) kind: Vec<Kind>,
     pub(super) ino: Vec<u64>,
     pub(super) mode: Vec<u32>,
-    pub(super) uid: Vec<u32>,
-    pub(super) gid: Vec<u32>,
+    pub(super) uid: Steady<u32>,
+    pub(super) gid: Steady<u32>,
     pub(super) size: Vec<u64>,
     pub(super) blocks: Vec<u64>,
-    pub(super) nlink: Vec<u32>,
-    pub(super) dev: Vec<u64>,
-    pub(super) rdev: Vec<u64>,
+    pub(super) nlink: Steady<u32>,
+    pub(super) dev: Steady<u64>,
+    pub(super) rdev: Steady<u64>,
     pub(super) atime: Vec<u64>,
     pub(super) mtime: Vec<u64>,
     pub(super) ctime: Vec<u64>,
@@ -135,13 +136,13 @@ impl Rows {
             kind: Vec::with_capacity(ROWS),
             ino: Vec::with_capacity(ROWS),
             mode: Vec::with_capacity(ROWS),
-            uid: Vec::with_capacity(ROWS),
-            gid: Vec::with_capacity(ROWS),
+            uid: Steady::default(),
+            gid: Steady::default(),
             size: Vec::with_capacity(ROWS),
             blocks: Vec::with_capacity(ROWS),
-            nlink: Vec::with_capacity(ROWS),
-            dev: Vec::with_capacity(ROWS),
-            rdev: Vec::with_capacity(ROWS),
+            nlink: Steady::default(),
+            dev: Steady::default(),
+            rdev: Steady::default(),
             atime: Vec::with_capacity(ROWS),
             mtime: Vec::with_capacity(ROWS),
             ctime: Vec::with_capacity(ROWS),
@@ -193,13 +194,13 @@ impl Rows {
         self.kind.push(meta.kind());
         self.ino.push(meta.ino);
         self.mode.push(meta.mode);
-        self.uid.push(meta.uid);
-        self.gid.push(meta.gid);
+        self.uid.push(row, meta.uid);
+        self.gid.push(row, meta.gid);
         self.size.push(meta.size);
         self.blocks.push(meta.blocks);
-        self.nlink.push(meta.nlink);
-        self.dev.push(meta.dev);
-        self.rdev.push(meta.rdev);
+        self.nlink.push(row, meta.nlink);
+        self.dev.push(row, meta.dev);
+        self.rdev.push(row, meta.rdev);
         let mut clamped = false;
         self.atime.push(nanoseconds(meta.atime, &mut clamped));
         self.mtime.push(nanoseconds(meta.mtime, &mut clamped));
@@ -257,10 +258,13 @@ impl Rows {
         self.extension_table = None;
         let Self { prefixes, names, extensions, raw_paths, .. } = self;
         [prefixes, names, extensions, raw_paths].into_iter().for_each(Strings::clear);
-        let Self { extension, mode, uid, gid, nlink, no_btime, dir_rows, raw_rows, .. } = self;
-        [extension, mode, uid, gid, nlink, no_btime, dir_rows, raw_rows].into_iter().for_each(Vec::clear);
-        let Self { size, blocks, dev, rdev, atime, mtime, ctime, btime, .. } = self;
-        [size, blocks, dev, rdev, atime, mtime, ctime, btime].into_iter().for_each(Vec::clear);
+        let Self { extension, mode, no_btime, dir_rows, raw_rows, .. } = self;
+        [extension, mode, no_btime, dir_rows, raw_rows].into_iter().for_each(Vec::clear);
+        let Self { size, blocks, atime, mtime, ctime, btime, .. } = self;
+        [size, blocks, atime, mtime, ctime, btime].into_iter().for_each(Vec::clear);
+        let Self { uid, gid, nlink, dev, rdev, .. } = self;
+        [uid, gid, nlink].into_iter().for_each(Steady::clear);
+        [dev, rdev].into_iter().for_each(Steady::clear);
         self.dir_columns.iter_mut().for_each(Vec::clear);
         self.path_bytes = 0;
         self.parent.entered = false;
@@ -276,16 +280,19 @@ pub(super) fn word(bytes: &[u8]) -> u64 {
     })
 }
 
-/// The earliest time that is written: the smallest number itself is what pandas takes for "not a time".
-const EARLIEST: i64 = i64::MIN + 1;
+/// The earliest time that is written: the smallest number is what pandas takes for "not a time", the next what DuckDB
+/// takes for minus infinity.
+const EARLIEST: i64 = i64::MIN + 2;
+/// The latest: the largest number is infinity to DuckDB.
+const LATEST: i64 = i64::MAX - 1;
 
 /// Nanoseconds since 1970, in the bits of an `i64`. What does not fit becomes the nearest that does.
 #[inline]
 fn nanoseconds(time: Time, clamped: &mut bool) -> u64 {
     let exact = time.sec.checked_mul(1_000_000_000).and_then(|s| s.checked_add(i64::from(time.nsec)));
-    let value = exact.filter(|&n| n >= EARLIEST).unwrap_or_else(|| {
+    let value = exact.filter(|n| (EARLIEST..=LATEST).contains(n)).unwrap_or_else(|| {
         *clamped = true;
-        if time.sec < 0 { EARLIEST } else { i64::MAX }
+        if time.sec < 0 { EARLIEST } else { LATEST }
     });
     value.cast_unsigned()
 }
@@ -301,9 +308,9 @@ mod tests {
             (nanoseconds(Time { sec, nsec }, &mut clamped).cast_signed(), clamped)
         };
         assert_eq!(of(-1, 999_999_999), (-1, false));
-        assert_eq!(of(9_223_372_036, 854_775_807), (i64::MAX, false));
-        assert_eq!(of(9_223_372_036, 854_775_808), (i64::MAX, true));
-        assert_eq!(of(i64::MAX, 0), (i64::MAX, true));
+        assert_eq!(of(9_223_372_036, 854_775_806), (LATEST, false));
+        assert_eq!(of(9_223_372_036, 854_775_807), (LATEST, true));
+        assert_eq!(of(i64::MAX, 0), (LATEST, true));
         assert_eq!(of(i64::MIN, 0), (EARLIEST, true));
         assert_eq!(of(-9_223_372_036, 0), (-9_223_372_036_000_000_000, false));
     }

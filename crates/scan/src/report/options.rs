@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pwalk_engine::{FollowLinks, Mounts, Options, Snapshots, Threads};
 use pwalk_fs::Freshness;
@@ -108,6 +108,9 @@ pub enum OptionsError {
     /// A path that the kernel cannot take.
     #[error("a path holds a NUL byte or is empty")]
     BadRoot,
+    /// One would overwrite the other.
+    #[error("--errors and --output are the same file; give the errors one of their own, or leave out --errors")]
+    SameFile,
     /// Parquet compresses by itself.
     #[error("Parquet is always compressed inside, with zstd; leave out --compress, or write CSV")]
     CompressedParquet,
@@ -132,6 +135,14 @@ impl ReportOptions {
         if self.roots.iter().any(|r| r.is_empty() || r.contains(&0)) {
             return Err(OptionsError::BadRoot);
         }
+        let resolved = self.resolve_format()?;
+        match &self.errors {
+            LedgerPlace::File(errors) if is_same(errors, &resolved.output) => Err(OptionsError::SameFile),
+            _ => Ok(resolved),
+        }
+    }
+
+    fn resolve_format(&self) -> Result<Resolved, OptionsError> {
         let is_parquet = |path: &PathBuf| path.extension().is_some_and(|e| e == "parquet");
         let named = matches!(&self.output, Target::File(path) if is_parquet(path));
         let format = self.format.unwrap_or(if named { FileFormat::Parquet } else { FileFormat::Csv });
@@ -189,6 +200,19 @@ impl ReportOptions {
             ("give-up-after", json!(walk.give_up_after.map(|d| d.as_secs_f64()))),
         ];
         options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+/// Whether both are written to the same place, however it is spelled.
+fn is_same(one: &Target, other: &Target) -> bool {
+    let place = |path: &Path| {
+        let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some((directory.canonicalize().ok()?, path.file_name()?.to_owned()))
+    };
+    match (one, other) {
+        (Target::File(one), Target::File(other)) => one == other || place(one).is_some_and(|p| Some(p) == place(other)),
+        (Target::Stdout, Target::Stdout) => true,
+        _ => false,
     }
 }
 

@@ -7,12 +7,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use pwalk_engine::{Batch, Context, Descend, Descent, Dir, Operand, Totals, Visitor, WalkError};
+use pwalk_engine::{Batch, Context, Descend, Descent, Dir, Operand, Totals, Unfinished, Visitor, WalkError};
 use pwalk_fs::Meta;
 
 use super::UnreadDirs;
 use crate::pool::Rows;
 use crate::{DirColumns, Ledger, LedgerEntry, Oddities, Parent, Pool, Stopped, class, join};
+
+/// How many roots that cannot be read are named where no root can.
+const ERRORS_NAMED: usize = 8;
 
 /// Where all visitors of a report write.
 pub(crate) struct Desk {
@@ -29,8 +32,8 @@ pub(crate) struct Reporter {
     pub(crate) rows: u64,
     /// Directories among them.
     pub(crate) dirs: u64,
-    /// The first error it was told.
-    pub(crate) first_error: Option<WalkError>,
+    /// The first errors it was told.
+    pub(crate) first_errors: Vec<WalkError>,
     /// Tells it from the others, so that it gets back the encoder it had.
     id: usize,
     path: Vec<u8>,
@@ -40,33 +43,25 @@ impl Reporter {
     pub(crate) fn new(desk: Arc<Desk>) -> Self {
         // Relaxed: the numbers need only differ.
         let id = desk.reporters.fetch_add(1, Relaxed);
-        Self { desk, rows: 0, dirs: 0, first_error: None, id, path: Vec::new() }
+        Self { desk, rows: 0, dirs: 0, first_errors: Vec::new(), id, path: Vec::new() }
     }
 
     /// Writes one row by itself.
-    fn single(
-        &mut self,
-        cx: &mut Context<'_, Self>,
-        parent: &Parent<'_>,
-        name: &[u8],
-        meta: &Meta,
-        dir: Option<Totals>,
-    ) {
+    fn single(&mut self, parent: &Parent<'_>, name: &[u8], meta: &Meta, dir: Option<Totals>) -> Result<(), Stopped> {
         let desk = Arc::clone(&self.desk);
-        let Ok(mut rows) = desk.pool.take(self.id) else { return cx.stop() };
+        let mut rows = desk.pool.take(self.id)?;
         rows.begin(parent);
-        self.row(cx, &mut rows, parent, name, meta, dir);
+        self.row(&mut rows, parent, name, meta, dir)
     }
 
     fn row(
         &mut self,
-        cx: &mut Context<'_, Self>,
         rows: &mut Rows<'_>,
         parent: &Parent<'_>,
         name: &[u8],
         meta: &Meta,
         dir: Option<Totals>,
-    ) {
+    ) -> Result<(), Stopped> {
         let columns = dir.map(|t| DirColumns {
             fcount: t.count,
             dirsum: t.size,
@@ -74,15 +69,36 @@ impl Reporter {
             tree_size: t.tree_size,
             tree_blocks: t.tree_blocks,
         });
-        match rows.row(parent, name, meta, columns.as_ref()) {
-            Ok(odd) => {
-                self.rows += 1;
-                self.dirs += u64::from(dir.is_some());
-                if odd.any() {
-                    self.note(odd, parent, name);
+        let odd = rows.row(parent, name, meta, columns.as_ref())?;
+        self.rows += 1;
+        self.dirs += u64::from(dir.is_some());
+        if odd.any() {
+            self.note(odd, parent, name);
+        }
+        Ok(())
+    }
+
+    /// Writes the rows of the directories that a stopped walk was in, with what it had added up, and notes that there is more
+    /// in them.
+    pub(crate) fn unfinished(&mut self, all: &Unfinished) {
+        let mut path = Vec::new();
+        for dir in &all.dirs {
+            let Some(meta) = &dir.meta else { continue };
+            let parent = match dir.parent {
+                None => Parent { path: None, ino: 0, depth: -1 },
+                Some(above) => {
+                    all.path_into(above, &mut path);
+                    let depth = i32::try_from(all.depth(above)).unwrap_or(i32::MAX);
+                    Parent { path: Some(&path), ino: all.dirs[above].meta.map_or(0, |m| m.ino), depth }
                 }
+            };
+            let place = join(parent.path, &dir.name);
+            let (operation, class) = ("list", class::INTERRUPTED);
+            self.desk.ledger.record(&LedgerEntry { operation, errno: None, class, path: &place });
+            // The output has failed: finishing it says why.
+            if self.single(&parent, &dir.name, meta, Some(dir.totals)).is_err() {
+                return;
             }
-            Err(Stopped) => cx.stop(),
         }
     }
 
@@ -136,8 +152,11 @@ impl Visitor for Reporter {
                 rows = Some(taken);
             }
             let unread = entry.kind.is_dir().then(|| Totals::of_itself(meta));
-            if let Some(rows) = &mut rows {
-                self.row(cx, rows, &parent, entry.name, meta, unread);
+            if let Some(rows) = &mut rows
+                && self.row(rows, &parent, entry.name, meta, unread).is_err()
+            {
+                cx.stop();
+                break;
             }
         }
         drop(rows);
@@ -148,24 +167,33 @@ impl Visitor for Reporter {
     }
 
     fn operand(&mut self, cx: &mut Context<'_, Self>, operand: &Operand<'_>) {
-        self.single(cx, &Parent { path: None, ino: 0, depth: -1 }, operand.path, operand.meta, None);
+        let parent = Parent { path: None, ino: 0, depth: -1 };
+        if self.single(&parent, operand.path, operand.meta, None).is_err() {
+            cx.stop();
+        }
     }
 
     fn leave(&mut self, cx: &mut Context<'_, Self>, dir: &Arc<Dir<()>>, totals: &Totals) {
         // Only a visitor that asks for names alone meets a directory of which nothing is known.
         let Some(meta) = dir.meta() else { return };
-        let Some(above) = dir.parent() else {
-            return self.single(cx, &Parent { path: None, ino: 0, depth: -1 }, dir.name(), meta, Some(*totals));
-        };
         let mut path = std::mem::take(&mut self.path);
-        above.path_into(&mut path);
-        let parent = Parent { path: Some(&path), ino: inode(above), depth: depth_in(above) };
-        self.single(cx, &parent, dir.name(), meta, Some(*totals));
+        let parent = match dir.parent() {
+            None => Parent { path: None, ino: 0, depth: -1 },
+            Some(above) => {
+                above.path_into(&mut path);
+                Parent { path: Some(&path), ino: inode(above), depth: depth_in(above) }
+            }
+        };
+        if self.single(&parent, dir.name(), meta, Some(*totals)).is_err() {
+            cx.stop();
+        }
         self.path = path;
     }
 
     fn error(&mut self, _: &mut Context<'_, Self>, error: &WalkError) {
-        self.first_error.get_or_insert_with(|| error.clone());
+        if self.first_errors.len() < ERRORS_NAMED {
+            self.first_errors.push(error.clone());
+        }
         self.desk.ledger.record(&LedgerEntry {
             operation: error.op.name(),
             errno: error.errno.map(|e| e.raw_os_error()),

@@ -1,0 +1,63 @@
+//! The `pwalk` command: arguments become options, a library runs, its result becomes words and an exit code.
+//!
+//! It is a library, so that the Python package can run it in its own process.
+//!
+//! Exit codes: 0 complete, 1 finished but PARTIAL, 2 usage, 3 failed, 130 interrupted.
+
+mod args;
+mod docs;
+mod human;
+mod legacy;
+mod progress;
+mod report;
+mod signals;
+mod walk;
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Cli, Command};
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Complete = 0,
+    Partial = 1,
+    Usage = 2,
+    Failed = 3,
+    Interrupted = 130,
+}
+
+/// Runs the command with these arguments, the program's name first, and returns its exit code.
+#[expect(clippy::print_stderr, reason = "this is the command line")]
+pub fn main(arguments: &[OsString]) -> u8 {
+    let ran = match Cli::command().find_subcommand(arguments.get(1).map_or("".as_ref(), |a| a.as_os_str())) {
+        None if legacy::is_meant(arguments) => legacy::run(arguments),
+        _ => match Cli::try_parse_from(arguments) {
+            Ok(cli) => dispatch(cli.command),
+            Err(told) => {
+                // Help goes to standard output and is no failure; where neither can be written nobody can be told.
+                let shown = told.print().is_ok();
+                if told.kind() == clap::error::ErrorKind::InvalidSubcommand {
+                    eprintln!("\nNor is there a file or directory of that name here.");
+                }
+                return if told.exit_code() == 0 && shown { Exit::Complete as u8 } else { Exit::Usage as u8 };
+            }
+        },
+    };
+    let exit = ran.unwrap_or_else(|error| {
+        eprintln!("pwalk: {error:#}");
+        if error.is::<args::Usage>() { Exit::Usage } else { Exit::Failed }
+    });
+    exit as u8
+}
+
+fn dispatch(command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Report(args) => report::run(&args),
+        Command::Walk(args) => walk::run(&args),
+        Command::Completions { shell } => docs::completions(shell),
+        Command::Man { directory } => docs::man(directory.as_deref()),
+    }
+}

@@ -1,0 +1,196 @@
+//! The caller's side of reading ahead: takes directories from the plan, and sees to it that they are still what they were.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::OrderedOptions;
+use super::plan::{Job, Plan, Taken};
+use super::pool::{Pool, pool};
+use super::read::{Failure, Listed, Place, Source, is_current, read};
+use crate::FollowLinks;
+
+/// Nanoseconds for a directory that the caller had rather read itself than sleep for.
+const FAST: u64 = 100_000;
+
+/// What the caller of one walk and the threads of the pool share.
+pub(super) struct Shared {
+    options: OrderedOptions,
+    plan: Mutex<Plan>,
+    /// Something that the caller may wait for was read.
+    delivered: Condvar,
+    /// How long reading a directory takes, lately, in nanoseconds. Relaxed: a rough number.
+    pace: AtomicU64,
+    /// Whether the pool has it in its queue. Relaxed: whoever changes it holds the lock of the plan or of the pool's queue.
+    pub(super) queued: AtomicBool,
+}
+
+impl Shared {
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A directory to read, if there is one and reading it now is allowed, and whether there is another one.
+    pub(super) fn next_job(&self) -> Option<(Job, bool)> {
+        let mut plan = self.plan();
+        let threads = self.options.threads.unwrap_or(usize::MAX);
+        // One of the threads is the caller's.
+        if plan.ready >= self.options.read_ahead || plan.reading + 1 >= threads {
+            return None;
+        }
+        let job = plan.next_job()?;
+        Some((job, plan.unread > 0))
+    }
+
+    /// Whether there is something to read, and room for it.
+    pub(super) fn is_hungry(&self) -> bool {
+        let plan = self.plan();
+        plan.unread > 0 && plan.ready < self.options.read_ahead
+    }
+
+    fn read(&self, place: Place<'_>, source: Source) -> Result<Arc<Listed>, Failure> {
+        let begun = Instant::now();
+        let result = read(place, source, &self.options).map(Arc::new);
+        let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.pace.store(u64::midpoint(self.pace.load(Relaxed), nanos), Relaxed);
+        result
+    }
+
+    /// Reads what was taken.
+    pub(super) fn run(&self, job: &Job) {
+        let place = Place { path: &job.path(), above: Some(job.above()) };
+        let result = self.read(place, Source::Listed);
+        let order = result.as_ref().map_or_else(|_| Vec::new(), |listed| below(listed, &self.options));
+        let mut plan = self.plan();
+        plan.deliver(job, result, order);
+        if std::mem::take(&mut plan.waiting) {
+            drop(plan);
+            self.delivered.notify_all();
+        }
+    }
+
+    /// Whether reading a directory takes less time than sleeping and being woken.
+    pub(super) fn is_fast(&self) -> bool {
+        self.pace.load(Relaxed) < FAST
+    }
+}
+
+/// Sub-directories that are walked into unless the caller says otherwise.
+pub(super) fn below(listed: &Listed, options: &OrderedOptions) -> Vec<u32> {
+    let follow = options.follow_links == FollowLinks::Always;
+    (0_u32..).take(listed.dirs().len()).filter(|&place| follow || !listed.is_link(place)).collect()
+}
+
+/// Reading ahead for one walk.
+pub(super) struct Ahead {
+    shared: Arc<Shared>,
+    pool: Option<Arc<Pool>>,
+}
+
+impl Ahead {
+    pub(super) fn new(options: &OrderedOptions) -> Self {
+        let shared = Shared {
+            options: *options,
+            plan: Mutex::default(),
+            delivered: Condvar::new(),
+            pace: AtomicU64::new(0),
+            queued: AtomicBool::new(false),
+        };
+        Self { shared: Arc::new(shared), pool: None }
+    }
+
+    /// Reads a directory on the caller's thread.
+    pub(super) fn read_here(&self, place: Place<'_>, source: Source) -> Result<Arc<Listed>, Failure> {
+        self.shared.read(place, source)
+    }
+
+    /// Lets the sub-directories of a directory that the caller is given be read ahead.
+    pub(super) fn plan(&mut self, path: &[u8], listed: &Arc<Listed>, order: Vec<u32>) -> Option<u64> {
+        if order.is_empty() || self.shared.options.threads == Some(1) {
+            return None;
+        }
+        let branch = self.shared.plan().begin(path, listed, order);
+        self.wake();
+        Some(branch)
+    }
+
+    /// The `nth` sub-directory of `branch`, as it is now, and its own branch.
+    pub(super) fn take(
+        &mut self,
+        branch: u64,
+        nth: u32,
+        place: Place<'_>,
+    ) -> Result<(Arc<Listed>, Option<u64>), Failure> {
+        let taken = self.wait_for(branch, nth);
+        let Taken::Found(found) = taken else {
+            return self.read_here(place, Source::Listed).map(|listed| (listed, None));
+        };
+        // There is room again.
+        self.wake();
+        match found.result {
+            Ok(listed) if is_current(place, &listed, &self.shared.options) => Ok((listed, found.branch)),
+            _ => {
+                self.forget(found.branch);
+                self.read_here(place, Source::Listed).map(|listed| (listed, None))
+            }
+        }
+    }
+
+    fn wait_for(&self, branch: u64, place: u32) -> Taken {
+        let mut plan = self.shared.plan();
+        loop {
+            match plan.take(branch, place) {
+                Taken::Wait => {}
+                taken => return taken,
+            }
+            if self.pool.as_ref().is_none_or(|pool| !pool.is_ours()) {
+                // After a fork its threads are in the other process.
+                plan.give_up(branch, place);
+                return Taken::Unread;
+            }
+            if self.shared.is_fast()
+                && let Some(job) = plan.next_job()
+            {
+                // Meanwhile the next one.
+                drop(plan);
+                self.shared.run(&job);
+                plan = self.shared.plan();
+                continue;
+            }
+            plan.waiting = true;
+            let waited = self.shared.delivered.wait_timeout(plan, Duration::from_millis(100));
+            plan = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    pub(super) fn forget(&self, branch: Option<u64>) {
+        if let Some(branch) = branch {
+            self.shared.plan().forget(branch);
+        }
+    }
+
+    pub(super) fn reorder(&mut self, branch: u64, order: Vec<u32>) {
+        self.shared.plan().reorder(branch, order);
+        self.wake();
+    }
+
+    /// Tells the pool if there is something to read.
+    fn wake(&mut self) {
+        if self.shared.queued.load(Relaxed) || !self.shared.is_hungry() {
+            return;
+        }
+        if self.pool.as_ref().is_none_or(|pool| !pool.is_ours()) {
+            self.pool = Some(pool());
+        }
+        if let Some(pool) = &self.pool {
+            pool.submit(&self.shared);
+        }
+    }
+}
+
+impl Drop for Ahead {
+    /// What is being read is thrown away by who reads it.
+    fn drop(&mut self) {
+        self.shared.plan().clear();
+    }
+}

@@ -1,0 +1,188 @@
+//! The threads that read ahead, one pool for all walks of the process.
+//!
+//! A walk with something to read is in the queue; a thread takes the walk, takes one directory of its plan, puts the walk
+//! back if there is more, and reads. So walks take turns, and a thread never belongs to one.
+//!
+//! How many threads read at once is decided as for the fold ([`Controller`]): more while that gives more. Threads start when
+//! there is work and end when there was none for a while; a program that walks nothing has none. After a `fork` they are in
+//! the other process only: each process has its own pool, made when it is first wanted.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use pwalk_fs::{cores, cpu_time};
+
+use super::ahead::Shared;
+use crate::control::{Controller, Sample};
+
+/// The most threads that pay anywhere: what is read ahead is bounded.
+const MOST: usize = 64;
+const STACK: usize = 256 << 10;
+/// Directories that a thread reads for one walk before others have their turn.
+const TURN: u64 = 16;
+/// Threads to begin with where calls are slow.
+const START_SLOW: usize = 16;
+/// A thread without work ends after this time.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The pool of this process.
+static POOL: Mutex<Option<Arc<Pool>>> = Mutex::new(None);
+
+/// The pool of this process, made if it has none.
+pub(super) fn pool() -> Arc<Pool> {
+    let mut current = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*current {
+        Some(pool) if pool.is_ours() => Arc::clone(pool),
+        _ => {
+            let pool = Arc::new(Pool::new());
+            *current = Some(Arc::clone(&pool));
+            pool
+        }
+    }
+}
+
+pub(super) struct Pool {
+    process: u32,
+    state: Mutex<State>,
+    /// There is a walk in the queue, or the limit has risen.
+    work: Condvar,
+}
+
+struct State {
+    /// Walks that may have something to read. A walk that was dropped meanwhile is passed over.
+    queue: VecDeque<Weak<Shared>>,
+    threads: usize,
+    /// Threads that wait.
+    idle: usize,
+    controller: Controller,
+    /// A walk behind slow calls was here.
+    slow: bool,
+    last: Look,
+}
+
+/// The last look at how it goes.
+struct Look {
+    at: Instant,
+    cpu: Duration,
+    /// Directories read since then.
+    calls: u64,
+}
+
+impl Pool {
+    fn new() -> Self {
+        let state = State {
+            queue: VecDeque::new(),
+            threads: 0,
+            idle: 0,
+            controller: Controller::new(cores().count, MOST),
+            slow: false,
+            last: Look { at: Instant::now(), cpu: cpu_time(), calls: 0 },
+        };
+        Self { process: std::process::id(), state: Mutex::new(state), work: Condvar::new() }
+    }
+
+    /// Whether its threads are in this process.
+    pub(super) fn is_ours(&self) -> bool {
+        self.process == std::process::id()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a walk into the queue, unless it is there.
+    pub(super) fn submit(self: &Arc<Self>, walk: &Arc<Shared>) {
+        let mut state = self.lock();
+        if !walk.queued.swap(true, Relaxed) {
+            state.slow |= !walk.is_fast();
+            state.queue.push_back(Arc::downgrade(walk));
+            self.call(&mut state);
+        }
+    }
+
+    /// Wakes a thread, or starts one.
+    fn call(self: &Arc<Self>, state: &mut State) {
+        if state.idle > 0 {
+            self.work.notify_one();
+        } else if state.threads < state.limit() {
+            state.threads += 1;
+            let pool = Arc::clone(self);
+            let thread = std::thread::Builder::new().name("pwalk-ahead".into()).stack_size(STACK);
+            if let Err(error) = thread.spawn(move || pool.run()) {
+                // The caller reads by itself what nobody reads ahead.
+                tracing::warn!(%error, "no thread to read ahead");
+                state.threads -= 1;
+            }
+        }
+    }
+
+    fn run(self: Arc<Self>) {
+        let mut state = self.lock();
+        loop {
+            let busy = state.threads - state.idle;
+            let walk = if busy > state.limit() { None } else { state.queue.pop_front() };
+            let Some(walk) = walk else {
+                state.idle += 1;
+                let waited = self.work.wait_timeout(state, PATIENCE);
+                let (woken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+                state = woken;
+                state.idle -= 1;
+                if timeout.timed_out() && state.queue.is_empty() {
+                    state.threads -= 1;
+                    return;
+                }
+                continue;
+            };
+            let Some(walk) = walk.upgrade() else { continue };
+            // From now on whoever finds something to read puts it back.
+            walk.queued.store(false, Relaxed);
+            drop(state);
+            let mut read = 0;
+            while read < TURN
+                && let Some((job, more)) = walk.next_job()
+            {
+                if more && read == 0 {
+                    self.submit(&walk);
+                }
+                walk.run(&job);
+                read += 1;
+            }
+            if walk.is_hungry() {
+                self.submit(&walk);
+            }
+            drop(walk);
+            state = self.lock();
+            state.count(read);
+        }
+    }
+}
+
+impl State {
+    /// How many threads may read. Behind slow calls a few more than cores harm nobody, and the caller waits less until
+    /// it is known how many pay.
+    fn limit(&self) -> usize {
+        if self.slow { self.controller.limit().max(START_SLOW) } else { self.controller.limit() }
+    }
+
+    /// So many directories were read.
+    fn count(&mut self, read: u64) {
+        self.last.calls += read;
+        let now = Instant::now();
+        let elapsed = now - self.last.at;
+        if elapsed < self.controller.interval() {
+            return;
+        }
+        let cpu = cpu_time();
+        let sample = Sample {
+            elapsed,
+            calls: self.last.calls,
+            cpu: cpu.saturating_sub(self.last.cpu),
+            hungry: self.idle,
+            starved: Duration::ZERO,
+        };
+        self.last = Look { at: now, cpu, calls: 0 };
+        self.controller.sample(&sample);
+    }
+}
