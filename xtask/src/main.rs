@@ -10,6 +10,7 @@
 
 mod bench;
 mod mktree;
+mod pytest;
 mod python;
 mod steps;
 mod system;

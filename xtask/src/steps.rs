@@ -4,7 +4,7 @@
 //! what they check. Nothing is skipped in silence: what is missing is installed or named ([`crate::system`]).
 
 use crate::workspace::{Workspace, complete};
-use crate::{python, system};
+use crate::{pytest, python, system};
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::process::{Command, Stdio};
@@ -41,6 +41,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         complete(test.env("PWALK_TEST_PYTHON", &python))
     })?;
     if !arguments.quick {
+        steps.step("python package", || pytest::install(&workspace, &python))?;
+        steps.step("python tests", || pytest::run(&workspace, &python))?;
         steps.step("documentation", || {
             complete(workspace.cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-Dwarnings"))
         })?;

@@ -1,0 +1,123 @@
+//! The ordered walk gives what a plain recursion gives, whatever the caller does between two directories.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use pwalk_engine::{Order, OrderedOptions, OrderedWalk, Visit};
+use pwalk_testkit::TempTree;
+use pwalk_testkit::trees::{everything, random, wide_dirs};
+
+/// A directory: its path, the names of directories, the other names.
+type Row = (PathBuf, Vec<Vec<u8>>, Vec<Vec<u8>>);
+/// What the caller makes of the names of sub-directories.
+type Choose = dyn Fn(&mut Vec<Vec<u8>>);
+
+fn row(visit: &Visit) -> Row {
+    let names = |places: &[u32]| places.iter().map(|&place| visit.listed.name(place).to_vec()).collect();
+    (OsStr::from_bytes(&visit.path).into(), names(visit.listed.dirs()), names(visit.listed.others()))
+}
+
+/// The oracle: one directory after another, by the standard library. `choose` picks what follows.
+fn plain(dir: &Path, order: Order, choose: &Choose, rows: &mut Vec<Row>) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    let (mut dirs, mut others) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let entry = entry.unwrap();
+        let is_dir = fs::metadata(entry.path()).is_ok_and(|meta| meta.is_dir());
+        if is_dir { &mut dirs } else { &mut others }.push(entry.file_name().into_vec());
+    }
+    let mut chosen = dirs.clone();
+    choose(&mut chosen);
+    if order == Order::TopDown {
+        rows.push((dir.into(), dirs.clone(), others.clone()));
+    }
+    for name in chosen {
+        let path = dir.join(OsStr::from_bytes(&name));
+        if !path.is_symlink() {
+            plain(&path, order, choose, rows);
+        }
+    }
+    if order == Order::BottomUp {
+        rows.push((dir.into(), dirs, others));
+    }
+}
+
+fn walk(root: &Path, options: OrderedOptions, choose: Option<&Choose>) -> Vec<Row> {
+    let mut walk = OrderedWalk::new(root.as_os_str().as_bytes(), options);
+    let mut rows = Vec::new();
+    while let Some(next) = walk.next() {
+        let Ok(visit) = next else { continue };
+        rows.push(row(&visit));
+        if let Some(choose) = choose {
+            let mut names = rows.last().unwrap().1.clone();
+            choose(&mut names);
+            walk.descend_into(names.iter().map(Vec::as_slice));
+        }
+    }
+    rows
+}
+
+fn check(root: &Path, options: OrderedOptions, choose: Option<&Choose>) {
+    let mut expected = Vec::new();
+    plain(root, options.order, choose.unwrap_or(&|_| ()), &mut expected);
+    let found = walk(root, options, choose);
+    for (i, (a, b)) in found.iter().zip(&expected).enumerate() {
+        assert_eq!(a, b, "the {i}th of {}", expected.len());
+    }
+    assert_eq!(found.len(), expected.len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn random_trees(
+        seed in 0_u64..1000,
+        size in 1_u64..600,
+        read_ahead in prop::sample::select(vec![0_usize, 1, 20, 100_000]),
+        threads in prop::sample::select(vec![None, Some(1), Some(2), Some(7)]),
+        change in 0_u8..5,
+    ) {
+        let (tree, _) = TempTree::with(|root| random(root, seed, size));
+        let order = if change == 0 { Order::BottomUp } else { Order::TopDown };
+        let options = OrderedOptions { order, threads, read_ahead, ..OrderedOptions::default() };
+        let choose: Option<&Choose> = match change {
+            0 | 1 => None,
+            2 => Some(&|names: &mut Vec<Vec<u8>>| names.sort()),
+            3 => Some(&|names: &mut Vec<Vec<u8>>| names.reverse()),
+            _ => Some(&|names: &mut Vec<Vec<u8>>| {
+                let mut n = 0;
+                names.retain(|_| { n += 1; n % 2 == 1 });
+                let half = names.len() / 2;
+                names.rotate_left(half);
+            }),
+        };
+        // Old enough that what was read ahead is used.
+        settle(tree.path());
+        check(tree.path(), options, choose);
+    }
+}
+
+/// Lets every directory look as if nothing had changed for long.
+fn settle(root: &Path) {
+    let long_ago = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    for (dir, ..) in walk(root, OrderedOptions { threads: Some(1), ..OrderedOptions::default() }, None) {
+        fs::File::open(dir).unwrap().set_modified(long_ago).unwrap();
+    }
+}
+
+#[test]
+fn hostile_trees() {
+    let (tree, _) = TempTree::with(|root| {
+        everything(root);
+        let wide = root.join("many");
+        fs::create_dir(&wide).unwrap();
+        wide_dirs(&wide, 2_000);
+    });
+    for order in [Order::TopDown, Order::BottomUp] {
+        check(tree.path(), OrderedOptions { order, ..OrderedOptions::default() }, None);
+    }
+}

@@ -1,0 +1,36 @@
+//! The compiled half of the Python package `pwalk`: the library's own functions with Python's types.
+//!
+//! Thin on purpose: what a Rust user would miss is in `engine` and `scan`. Names go both ways as `os.fsencode` and
+//! `os.fsdecode` have them, and Python's lock is given up around everything that may wait.
+
+mod directory;
+mod paths;
+mod report;
+mod walk;
+
+use pyo3::prelude::*;
+
+/// The module `pwalk._pwalk`.
+#[pymodule(gil_used = false)]
+mod _pwalk {
+    #[pymodule_export]
+    use super::directory::{Directory, Entry};
+    #[pymodule_export]
+    use super::report::report;
+    #[pymodule_export]
+    use super::run_command;
+    #[pymodule_export]
+    use super::walk::Walker;
+    use super::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}
+
+/// The `pwalk` command, with these arguments (the first is its name); returns its exit code.
+#[pyfunction]
+fn run_command(py: Python<'_>, arguments: Vec<std::ffi::OsString>) -> u8 {
+    py.detach(|| pwalk_cli::main(&arguments))
+}

@@ -1,0 +1,42 @@
+"""One fast, honest pass over a very large file system.
+
+>>> import pwalk
+>>> for path, directories, files in pwalk.walk("/data"):    # os.walk, read ahead in parallel
+...     directories[:] = [d for d in directories if d != ".git"]
+>>> output, errors = pwalk.report("/data", "data.parquet")  # metadata of every entry, for DuckDB
+
+Nothing is lost in silence: what could not be read is in ``errors``, and the report says COMPLETE or PARTIAL.
+"""
+
+from ._pwalk import __version__
+from ._report import Report, report
+from ._walk import walk
+from .directory import (
+    DT_BLK,
+    DT_CHR,
+    DT_DIR,
+    DT_FIFO,
+    DT_LNK,
+    DT_REG,
+    DT_SOCK,
+    DT_UNKNOWN,
+    Directory,
+    Entry,
+)
+
+__all__ = [
+    "DT_BLK",
+    "DT_CHR",
+    "DT_DIR",
+    "DT_FIFO",
+    "DT_LNK",
+    "DT_REG",
+    "DT_SOCK",
+    "DT_UNKNOWN",
+    "Directory",
+    "Entry",
+    "Report",
+    "__version__",
+    "report",
+    "walk",
+]

@@ -1,0 +1,50 @@
+"""The compiled half of the package."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+_Path = TypeVar("_Path", str, bytes)
+
+__version__: str
+
+def run_command(arguments: Sequence[str]) -> int: ...
+def report(tops: Sequence[str | bytes], wishes: Mapping[str, object]) -> dict[str, Any]: ...
+
+class Walker(Generic[_Path]):
+    def __new__(
+        cls,
+        top: _Path,
+        topdown: bool,
+        onerror: Callable[[OSError], object] | None,
+        followlinks: bool,
+        max_threads: int | None,
+        ignore_snapshots: bool,
+    ) -> Walker[_Path]: ...
+    def __iter__(self) -> Walker[_Path]: ...
+    def __next__(self) -> tuple[_Path, list[_Path], list[_Path]]: ...
+    def close(self) -> None: ...
+
+class Directory(Generic[_Path]):
+    """An open directory. Iterating gives an `Entry` for each name in it, `.` and `..` included."""
+
+    def __new__(cls, path: _Path | os.PathLike[_Path]) -> Directory[_Path]: ...
+    def path(self) -> _Path:
+        """The path, as it was given, with the names below it."""
+    def open(self, name: _Path) -> Directory[_Path]:
+        """Opens the sub-directory `name`; a symbolic link is followed."""
+    def __iter__(self) -> Iterator[Entry[_Path]]: ...
+
+class Entry(Generic[_Path]):
+    """One name in a directory, as `readdir` gave it."""
+
+    def d_ino(self) -> int:
+        """The inode number that the directory says."""
+    def d_type(self) -> int:
+        """The type: one of the DT_ constants."""
+    def d_name(self) -> _Path:
+        """The name."""
+    def path(self) -> _Path:
+        """The path of the directory that the entry is in."""
+    def directory(self) -> Directory[_Path] | None:
+        """The entry opened as a `Directory`; None if it is no directory."""

@@ -1,0 +1,110 @@
+"""``pwalk.report``."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import duckdb
+import pytest
+
+import pwalk
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A tree of 3 directories and 20 files."""
+    for name in ("tree/a", "tree/b"):
+        (tmp_path / name).mkdir(parents=True)
+        for number in range(10):
+            (tmp_path / name / f"{number}.txt").write_text("x" * number)
+    return tmp_path / "tree"
+
+
+def rows(path):
+    """How many rows the file has."""
+    return duckdb.sql(f"select count(*) from '{path}'").fetchall()[0][0]
+
+
+def test_it_unpacks(tree, monkeypatch):
+    monkeypatch.chdir(tree.parent)
+    output, errors = done = pwalk.report("tree")
+    assert (output, errors, rows(output)) == ("scan.csv.zst", [], 23)
+    assert (done.entries, done.directories, done.verdict) == (23, 3, "COMPLETE")
+    assert done.bytes == sum(os.lstat(os.path.join(path, name)).st_size for path, _, names in os.walk("tree") for name in [".", *names])
+    assert 0 < done.seconds < 60 and "COMPLETE" in repr(done)
+
+
+@pytest.mark.parametrize(
+    ("output", "options", "expected"),
+    [
+        ("x.csv", {}, "x.csv"),
+        ("x.csv", {"compress": "zstd"}, "x.csv.zst"),
+        ("x.csv", {"compress": "gzip"}, "x.csv.gz"),
+        ("x.csv.gz", {}, "x.csv.gz"),
+        ("x.parquet", {}, "x.parquet"),
+        ("x", {"format": "parquet"}, "x"),
+    ],
+)
+def test_outputs(tree, output, options, expected):
+    path, _ = pwalk.report(tree, tree.parent / output, **options)
+    assert path == str(tree.parent / expected)
+    source = f"read_parquet('{path}')" if options.get("format") else f"'{path}'"
+    assert duckdb.sql(f"select count(*) from {source}").fetchall() == [(23,)]
+
+
+def test_what_cannot_be(tree):
+    with pytest.raises(ValueError, match="Invalid compress: "):
+        pwalk.report(tree, compress="lzma")
+    with pytest.raises(ValueError, match="Invalid format: "):
+        pwalk.report(tree, format="xml")
+    with pytest.raises(OSError, match="No such file"):
+        pwalk.report(tree / "nothing", tree.parent / "x.csv")
+    with pytest.raises(TypeError):
+        pwalk.report(3)
+
+
+def test_errors_are_paths(tree):
+    (tree / "a").chmod(0)
+    program = "import pwalk, sys; o, e = pwalk.report(sys.argv[1], sys.argv[2]); print(e)"
+    before = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
+    arguments = [sys.executable, "-c", program, str(tree), str(tree.parent / "x.csv")]
+    done = subprocess.run([*before, *arguments], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == repr([str(tree / "a")])
+
+
+def test_several_tops_and_exclusion(tree):
+    done = pwalk.report([tree / "a", tree / "b"], tree.parent / "x.parquet", exclude=["1.txt", "2.txt"])
+    assert done.entries == 18
+
+
+def test_progress_and_what_it_raises(tree):
+    told = []
+    pwalk.report(tree, tree.parent / "x.csv", progress=lambda *values: told.append(values))
+    assert told[-1][:2] == (23, 3)
+
+    def fail(*values):
+        raise KeyError(values)
+
+    with pytest.raises(KeyError):
+        pwalk.report(tree, tree.parent / "x.csv", progress=fail)
+
+
+def test_ctrl_c_stops_it(tree, request):
+    # Where SIGINT is ignored when Python starts (a job in the background), it stays so.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        pwalk.report(tree, tree.parent / "x.csv", max_iops=5)
+    timer.join()
+    assert rows(tree.parent / "x.csv") < 23, "what it had is kept"
+
+
+def test_the_command(tree):
+    done = subprocess.run(
+        [os.path.join(os.path.dirname(sys.executable), "pwalk"), "walk", tree], capture_output=True, text=True
+    )
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 3, done.stderr

@@ -1,0 +1,35 @@
+"""The types that the package declares are true, as mypy sees it."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import pathlib
+from typing import assert_type
+import pwalk
+
+for path, directories, files in pwalk.walk("x"):
+    assert_type((path, directories, files), tuple[str, list[str], list[str]])
+for raw, raw_directories, raw_files in pwalk.walk(b"x"):
+    assert_type(raw, bytes)
+for text, more, others in pwalk.walk(pathlib.Path("x"), onerror=print, max_threads=2):
+    assert_type(text, str)
+output, errors = pwalk.report("x", progress=lambda entries, directories, size, wrong, current: print(entries))
+assert_type(pwalk.report(["x", pathlib.Path("y")]).entries, int)
+assert_type([entry.d_name() for entry in pwalk.Directory("x")], list[str])
+"""
+
+
+def mypy(place, *arguments):
+    return subprocess.run([sys.executable, "-m", "mypy", "--strict", *arguments], cwd=place, capture_output=True, text=True)
+
+
+def test_the_package_and_what_uses_it(tmp_path):
+    done = mypy(tmp_path, "-p", "pwalk")
+    assert done.returncode == 0, done.stdout
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    done = mypy(tmp_path, program.name)
+    assert done.returncode == 0, done.stdout
+    program.write_text(PROGRAM + "pwalk.walk(3)\n")
+    assert mypy(tmp_path, program.name).returncode == 1, "a mistake is one"
