@@ -3,6 +3,7 @@
 import inspect
 import os
 import pathlib
+import signal
 import sys
 import threading
 
@@ -143,12 +144,18 @@ def test_many_at_once_and_in_many_threads(tree):
     assert [list(rows) for rows in zip(*walks)] == [[row] * 200 for row in expected]
 
 
-def test_after_a_fork(tree):
-    expected = list(os.walk(tree))
-    begun = pwalk.walk(tree)
-    first = next(begun)
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if [first, *begun] == expected and list(pwalk.walk(tree)) == expected else 1)
-    assert os.waitpid(child, 0)[1] == 0
-    assert [first, *begun] == expected
+def test_after_a_fork(tmp_path):
+    # The threads that read ahead are in the parent only, and may hold any lock at that moment: so many moments.
+    for place in range(600):
+        (tmp_path / str(place % 20) / str(place % 100) / str(place)).mkdir(parents=True)
+    expected = list(os.walk(tmp_path))
+    for moment in range(100):
+        begun = pwalk.walk(tmp_path)
+        first = [next(begun) for _ in range(moment % 50 + 1)]
+        child = os.fork()
+        if child == 0:
+            signal.alarm(30)
+            same = [*first, *begun] == expected and list(pwalk.walk(tmp_path)) == expected
+            os._exit(0 if same else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert [*first, *begun] == expected

@@ -37,5 +37,6 @@ pub(crate) fn run(workspace: &Workspace, python: &Path) -> Result<()> {
     let tests = workspace.root.join("python/tests");
     let mut pytest = Command::new(python);
     pytest.current_dir(workspace.own_directory()).args(["-m", "pytest", "--quiet", "-p", "no:cacheprovider"]);
-    complete(pytest.arg(tests))
+    // A test that hangs fails, and says where.
+    complete(pytest.args(["--timeout", "300"]).arg(tests))
 }

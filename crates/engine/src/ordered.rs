@@ -157,6 +157,7 @@ impl OrderedWalk {
     /// that it has. Names that it did not list are tried too. Only for [`Order::TopDown`].
     pub fn descend_into<'n>(&mut self, names: impl Iterator<Item = &'n [u8]>) {
         let Some(Step::Children(frame)) = self.stack.last_mut() else { return };
+        self.ahead.stay_in_process();
         let listed = Arc::clone(&frame.listed);
         let mut places: HashMap<&[u8], u32> =
             (0_u32..).take(listed.dirs().len()).map(|place| (listed.dir_name(place), place)).collect();
@@ -185,6 +186,7 @@ impl Iterator for OrderedWalk {
 
     /// The next directory, or one that could not be read; `None` at the end.
     fn next(&mut self) -> Option<Result<Visit, OrderedError>> {
+        self.ahead.stay_in_process();
         loop {
             let (path, taken) = match self.stack.pop()? {
                 Step::Leave(visit) => return Some(Ok(visit)),

@@ -85,18 +85,34 @@ pub(super) fn below(listed: &Listed, options: &OrderedOptions) -> Vec<u32> {
 pub(super) struct Ahead {
     shared: Arc<Shared>,
     pool: Option<Arc<Pool>>,
+    process: u32,
 }
 
 impl Ahead {
     pub(super) fn new(options: &OrderedOptions) -> Self {
-        let shared = Shared {
+        Self { shared: Self::share(options), pool: None, process: std::process::id() }
+    }
+
+    fn share(options: &OrderedOptions) -> Arc<Shared> {
+        Arc::new(Shared {
             options: *options,
             plan: Mutex::default(),
             delivered: Condvar::new(),
             pace: AtomicU64::new(0),
             queued: AtomicBool::new(false),
-        };
-        Self { shared: Arc::new(shared), pool: None }
+        })
+    }
+
+    /// To be called before anything else is done with it. After a `fork` the threads are in the other process, and with them
+    /// whoever held a lock at that moment: what was shared with them is left behind untouched, and reading ahead begins anew.
+    pub(super) fn stay_in_process(&mut self) {
+        if !self.is_in_process() {
+            *self = Self::new(&self.shared.options);
+        }
+    }
+
+    fn is_in_process(&self) -> bool {
+        self.process == std::process::id()
     }
 
     /// Reads a directory on the caller's thread.
@@ -143,11 +159,6 @@ impl Ahead {
                 Taken::Wait => {}
                 taken => return taken,
             }
-            if self.pool.as_ref().is_none_or(|pool| !pool.is_ours()) {
-                // After a fork its threads are in the other process.
-                plan.give_up(branch, place);
-                return Taken::Unread;
-            }
             if self.shared.is_fast()
                 && let Some(job) = plan.next_job()
             {
@@ -179,18 +190,15 @@ impl Ahead {
         if self.shared.queued.load(Relaxed) || !self.shared.is_hungry() {
             return;
         }
-        if self.pool.as_ref().is_none_or(|pool| !pool.is_ours()) {
-            self.pool = Some(pool());
-        }
-        if let Some(pool) = &self.pool {
-            pool.submit(&self.shared);
-        }
+        self.pool.get_or_insert_with(pool).submit(&self.shared);
     }
 }
 
 impl Drop for Ahead {
     /// What is being read is thrown away by who reads it.
     fn drop(&mut self) {
-        self.shared.plan().clear();
+        if self.is_in_process() {
+            self.shared.plan().clear();
+        }
     }
 }

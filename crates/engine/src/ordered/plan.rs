@@ -11,14 +11,18 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::read::{Failure, Listed};
+
+/// How many branches there were in this process. No number is used twice, so that one from a plan that was left behind at a
+/// `fork` means nothing in the next. Relaxed: numbers only have to differ.
+static BRANCHES: AtomicU64 = AtomicU64::new(0);
 
 /// The plan of one walk.
 #[derive(Default)]
 pub(super) struct Plan {
     branches: HashMap<u64, Branch>,
-    last_branch: u64,
     /// What is to be read, the nearest last.
     list: Vec<Item>,
     /// Entries read and not asked for yet.
@@ -107,8 +111,7 @@ impl Plan {
     }
 
     fn branch(&mut self, above: Option<u64>, path: Arc<[u8]>, listed: &Arc<Listed>, order: Vec<u32>) -> (u64, Item) {
-        self.last_branch += 1;
-        let id = self.last_branch;
+        let id = BRANCHES.fetch_add(1, Relaxed);
         let states = std::iter::repeat_with(|| State::Gone).take(listed.dirs().len());
         let mut branch = Branch { above, path, listed: Arc::clone(listed), states: states.collect(), order };
         for &place in &branch.order {
@@ -193,13 +196,6 @@ impl Plan {
                 Taken::Unread
             }
             State::Reading | State::Gone => Taken::Unread,
-        }
-    }
-
-    /// The caller does not wait for a thread to come back, but reads the directory itself.
-    pub(super) fn give_up(&mut self, branch: u64, place: u32) {
-        if let Some(branch) = self.branches.get_mut(&branch) {
-            branch.states[place as usize] = State::Gone;
         }
     }
 

@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
 use pwalk_fs::{cores, cpu_time};
@@ -26,21 +26,31 @@ const TURN: u64 = 16;
 const START_SLOW: usize = 16;
 /// A thread without work ends after this time.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// To have the lock of [`POOL`].
+const ATTEMPTS: u32 = 10_000;
 
-/// The pool of this process.
+/// The pool of this process, or of the one that it was forked from.
 static POOL: Mutex<Option<Arc<Pool>>> = Mutex::new(None);
 
 /// The pool of this process, made if it has none.
+///
+/// The lock is held for microseconds. If it cannot be had all the same, it was held when this process was forked, and is for
+/// ever; then the walk has a pool of its own.
 pub(super) fn pool() -> Arc<Pool> {
-    let mut current = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-    match &*current {
-        Some(pool) if pool.is_ours() => Arc::clone(pool),
-        _ => {
-            let pool = Arc::new(Pool::new());
-            *current = Some(Arc::clone(&pool));
-            pool
-        }
+    for _ in 0..ATTEMPTS {
+        let mut current = match POOL.try_lock() {
+            Ok(current) => current,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                std::thread::yield_now();
+                continue;
+            }
+        };
+        // One of another process goes as it is: nothing of it is touched.
+        drop(current.take_if(|pool| pool.process != std::process::id()));
+        return Arc::clone(current.get_or_insert_with(|| Arc::new(Pool::new())));
     }
+    Arc::new(Pool::new())
 }
 
 pub(super) struct Pool {
@@ -81,11 +91,6 @@ impl Pool {
             last: Look { at: Instant::now(), cpu: cpu_time(), calls: 0 },
         };
         Self { process: std::process::id(), state: Mutex::new(state), work: Condvar::new() }
-    }
-
-    /// Whether its threads are in this process.
-    pub(super) fn is_ours(&self) -> bool {
-        self.process == std::process::id()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
