@@ -4,12 +4,14 @@
 >>> for path, directories, files in pwalk.walk("/data"):    # os.walk, read ahead in parallel
 ...     directories[:] = [d for d in directories if d != ".git"]
 >>> output, errors = pwalk.report("/data", "data.parquet")  # metadata of every entry, for DuckDB
+>>> files = pwalk.scan("/data")                             # the same as Arrow, without a file
 
 Nothing is lost in silence: what could not be read is in ``errors``, and the report says COMPLETE or PARTIAL.
 """
 
 from ._pwalk import __version__
 from ._report import Report, report
+from ._scan import PartialWarning, Scan, scan
 from ._walk import walk
 from .directory import (
     DT_BLK,
@@ -35,8 +37,11 @@ __all__ = [
     "DT_UNKNOWN",
     "Directory",
     "Entry",
+    "PartialWarning",
     "Report",
+    "Scan",
     "__version__",
     "report",
+    "scan",
     "walk",
 ]

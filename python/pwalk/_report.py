@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import _pwalk
+from ._options import Path, Walking, paths, patterns, unreadable
 
 
 class Report(tuple[str, "list[Any]"]):
@@ -40,12 +39,9 @@ class Report(tuple[str, "list[Any]"]):
         return f"Report(output={self[0]!r}, errors={self[1]!r}{details})"
 
 
-_Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
-
-
 def report(
-    top: _Path | Sequence[_Path],
-    output: _Path | None = None,
+    top: Path | Sequence[Path],
+    output: Path | None = None,
     *,
     format: str | None = None,
     compress: str = "auto",
@@ -88,44 +84,33 @@ def report(
         raise ValueError(f"Invalid compress: {compress!r}; use 'auto', 'zstd', 'gzip' or 'none'")
     if format not in (None, "csv", "parquet"):
         raise ValueError(f"Invalid format: {format!r}; use 'csv' or 'parquet'")
-    all_tops: Sequence[_Path] = top if isinstance(top, (list, tuple)) else [top]  # type: ignore[list-item]
-    tops = [os.fspath(one) for one in all_tops]
+    tops = paths(top)
+    walking: Walking = {
+        "max_threads": max_threads,
+        "max_iops": max_iops,
+        "depth": depth,
+        "exclude": patterns(exclude),
+        "one_file_system": one_file_system,
+        "follow_links": follow_links,
+        "ignore_snapshots": ignore_snapshots,
+    }
     wishes = {
         "output": os.fsdecode(_default_name(format, compress) if output is None else output),
         "format": format,
         "compress": compress,
         "level": level,
         "header": header,
-        "max_threads": max_threads,
-        "max_iops": max_iops,
-        "depth": depth,
-        "exclude": [exclude] if isinstance(exclude, str) else list(exclude),
-        "one_file_system": one_file_system,
-        "follow_links": follow_links,
-        "ignore_snapshots": ignore_snapshots,
         "progress": progress,
     }
-    done = _pwalk.report(tops, wishes)
-    path = done.pop("output")
-    return Report(path, _unreadable(done["ledger"], tops[0]), done)
+    done = _pwalk.report(tops, wishes, walking)
+    errors: list[Any] = []
+    if done["ledger"] is not None:
+        with open(done["ledger"], "rb") as ledger:
+            errors = unreadable(ledger, tops[0])
+    return Report(done.pop("output"), errors, done)
 
 
 def _default_name(format: str | None, compress: str) -> str:
     if format == "parquet":
         return "scan.parquet"
     return {"gzip": "scan.csv.gz", "none": "scan.csv"}.get(compress, "scan.csv.zst")
-
-
-def _unreadable(ledger: str | None, top: str | bytes) -> list[Any]:
-    """The paths in a ledger that make the scan partial."""
-    if ledger is None:
-        return []
-    paths: list[Any] = []
-    with open(ledger, encoding="utf-8") as lines:
-        for line in lines:
-            entry = json.loads(line)
-            if entry["class"] in ("unprintable", "unrepresentable"):
-                continue
-            exact = base64.b64decode(entry["path_bytes"]) if "path_bytes" in entry else os.fsencode(entry["path"])
-            paths.append(exact if isinstance(top, bytes) else os.fsdecode(exact))
-    return paths

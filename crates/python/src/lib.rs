@@ -4,8 +4,10 @@
 //! `os.fsdecode` have them, and Python's lock is given up around everything that may wait.
 
 mod directory;
+mod options;
 mod paths;
 mod report;
+mod scan;
 mod walk;
 
 use pyo3::prelude::*;
@@ -19,6 +21,8 @@ mod _pwalk {
     use super::report::report;
     #[pymodule_export]
     use super::run_command;
+    #[pymodule_export]
+    use super::scan::{scan_schema, scan_stream};
     #[pymodule_export]
     use super::walk::Walker;
     use super::*;

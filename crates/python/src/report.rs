@@ -4,16 +4,16 @@
 
 use std::cell::RefCell;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use pwalk_engine::{Cancel, Exclude, FollowLinks, Mounts, Options, Progress, Snapshot, Snapshots, Threads};
-use pwalk_scan::report::{self as library, Compress, FileFormat, ReportError, ReportOptions, ReportSummary};
+use pwalk_engine::{Cancel, Progress, Snapshot};
+use pwalk_scan::report::{self as library, Compress, FileFormat, ReportOptions, ReportSummary};
 use pwalk_scan::{Header, Target};
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::paths::{Names, bytes_of};
+use crate::options::{Walking, failure};
+use crate::paths::Names;
 
 /// What `_report.py` passes on, already checked for what is Python's.
 #[derive(FromPyObject)]
@@ -24,28 +24,28 @@ pub(crate) struct Wishes<'py> {
     compress: String,
     level: Option<i32>,
     header: bool,
-    max_threads: Option<usize>,
-    max_iops: Option<u64>,
-    depth: Option<u32>,
-    exclude: Vec<String>,
-    one_file_system: bool,
-    follow_links: bool,
-    ignore_snapshots: bool,
     progress: Option<Bound<'py, PyAny>>,
 }
 
-/// Writes a report of `tops` as `wishes` says, and returns what came of it as a dictionary.
+/// Writes a report of `tops` as `wishes` and `walking` say, and returns what came of it as a dictionary.
 #[pyfunction]
 pub(crate) fn report<'py>(
     py: Python<'py>,
     tops: Vec<Bound<'py, PyAny>>,
     wishes: Wishes<'py>,
+    walking: Walking,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let cancel = Cancel::new();
     let names = tops.first().map_or(Names::Text, Names::of);
-    let roots = tops.iter().map(bytes_of).collect::<PyResult<Vec<_>>>()?;
-    let progress = wishes.progress.clone().map(Bound::unbind);
-    let options = options(roots, wishes, &cancel)?;
+    let progress = wishes.progress.map(Bound::unbind);
+    let options = ReportOptions {
+        output: Target::File(wishes.output),
+        format: format(wishes.format.as_deref())?,
+        compress: compress(&wishes.compress)?,
+        level: wishes.level,
+        header: if wishes.header { Header::Written } else { Header::Omitted },
+        ..walking.options(&tops)?
+    };
+    let cancel = options.walk.cancel.clone();
     let (done, failed) = py.detach(|| {
         let told = Told { callback: progress, names, cancel, failed: RefCell::new(None) };
         (library::run(&options, &told), told.failed.into_inner())
@@ -57,42 +57,23 @@ pub(crate) fn report<'py>(
     result(py, &summary)
 }
 
-fn options(roots: Vec<Vec<u8>>, wishes: Wishes<'_>, cancel: &Cancel) -> PyResult<ReportOptions> {
-    let exclude = Exclude::new(&wishes.exclude).map_err(|e| PyValueError::new_err(e.to_string()))?;
-    Ok(ReportOptions {
-        output: Target::File(wishes.output),
-        format: match wishes.format.as_deref() {
-            None => None,
-            Some("csv") => Some(FileFormat::Csv),
-            Some("parquet") => Some(FileFormat::Parquet),
-            Some(other) => return Err(PyValueError::new_err(format!("Invalid format: {other}; use csv or parquet"))),
-        },
-        compress: match wishes.compress.as_str() {
-            "auto" => Compress::Auto,
-            "zstd" => Compress::Zstd,
-            "gzip" => Compress::Gzip,
-            "none" => Compress::None,
-            other => {
-                let message = format!("Invalid compress: {other}; use auto, zstd, gzip or none");
-                return Err(PyValueError::new_err(message));
-            }
-        },
-        level: wishes.level,
-        header: if wishes.header { Header::Written } else { Header::Omitted },
-        exclude_patterns: wishes.exclude,
-        walk: Options {
-            threads: wishes.max_threads.map_or(Threads::Adaptive, |n| Threads::Fixed(n.max(1))),
-            max_iops: wishes.max_iops,
-            max_depth: wishes.depth,
-            follow_links: if wishes.follow_links { FollowLinks::Always } else { FollowLinks::Never },
-            mounts: if wishes.one_file_system { Mounts::Stay } else { Mounts::Cross },
-            snapshots: if wishes.ignore_snapshots { Snapshots::Skip } else { Snapshots::Include },
-            exclude: (!exclude.is_empty()).then(|| Arc::new(exclude)),
-            cancel: cancel.clone(),
-            ..Options::default()
-        },
-        ..ReportOptions::new(roots)
-    })
+fn format(name: Option<&str>) -> PyResult<Option<FileFormat>> {
+    match name {
+        None => Ok(None),
+        Some("csv") => Ok(Some(FileFormat::Csv)),
+        Some("parquet") => Ok(Some(FileFormat::Parquet)),
+        Some(other) => Err(PyValueError::new_err(format!("Invalid format: {other}; use csv or parquet"))),
+    }
+}
+
+fn compress(name: &str) -> PyResult<Compress> {
+    match name {
+        "auto" => Ok(Compress::Auto),
+        "zstd" => Ok(Compress::Zstd),
+        "gzip" => Ok(Compress::Gzip),
+        "none" => Ok(Compress::None),
+        other => Err(PyValueError::new_err(format!("Invalid compress: {other}; use auto, zstd, gzip or none"))),
+    }
 }
 
 /// Passes progress on, and Ctrl-C back.
@@ -118,13 +99,6 @@ impl Progress for Told {
             self.cancel.cancel();
             self.failed.replace(Some(error));
         }
-    }
-}
-
-fn failure(error: &ReportError) -> PyErr {
-    match error {
-        ReportError::Options(error) => PyValueError::new_err(error.to_string()),
-        other => PyOSError::new_err(other.to_string()),
     }
 }
 

@@ -14,6 +14,7 @@
 //! This crate never opens a file of the tree that is scanned.
 
 mod accounts;
+mod arrow;
 mod compress;
 mod csv;
 mod encoder;
@@ -26,6 +27,7 @@ mod parquet;
 mod pool;
 mod record;
 pub mod report;
+mod rows;
 mod verdict;
 
 pub use compress::{Compression, DEFAULT_GZIP_LEVEL, DEFAULT_ZSTD_LEVEL};

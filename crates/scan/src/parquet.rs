@@ -1,7 +1,7 @@
 //! Parquet: the whole record, typed, in row groups that the workers encode in parallel.
 //!
-//! An encoder holds plain vectors (`rows`) until its row group is full, then chooses an encoding for each
-//! column (`columns`, `bits`, `dictionary`), compresses the pages into memory (`group`) and, under the
+//! An encoder holds plain vectors ([`Rows`]) until its row group is full, then chooses an encoding for each
+//! column (`columns`, `bits`), compresses the pages into memory (`group`) and, under the
 //! file's lock, only copies bytes. The `parquet` crate writes the page headers and the footer; the encodings are
 //! ours, because its column writers cost more per row than the two system calls that found the row.
 //!
@@ -9,11 +9,8 @@
 
 mod bits;
 mod columns;
-mod dictionary;
 mod group;
-mod rows;
 mod schema;
-mod steady;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,11 +22,14 @@ use parquet::schema::types::SchemaDescPtr;
 use pwalk_fs::Meta;
 
 use self::group::RowGroup;
-use self::rows::Rows;
 use crate::accounts::Accounts;
 use crate::compress::Compressor;
+use crate::rows::Rows;
 use crate::{Compression, DEFAULT_ZSTD_LEVEL, DirColumns, Encoder, Error, Format, Metadata, Oddities};
 use crate::{Output, Parent, Written};
+
+/// Rows in a row group at most.
+const ROWS: usize = 1 << 16;
 
 /// How Parquet is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Format for Parquet {
     fn encoder(&self) -> Result<Box<dyn Encoder>, Error> {
         let compressor = Compression::Zstd(self.level).compressor();
         Ok(Box::new(ParquetEncoder {
-            rows: Rows::new(),
+            rows: Rows::new(ROWS),
             compressor: compressor.map_err(|e| Error::io("compress for", &self.path, e))?,
             schema: Arc::clone(&self.schema),
             accounts: Arc::clone(&self.accounts),

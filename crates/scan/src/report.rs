@@ -5,6 +5,7 @@
 //! PARTIAL. Only when the output itself cannot be written is nothing left under its name.
 
 mod options;
+mod stream;
 mod visitor;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use pwalk_engine::{Ended, Frontier, Needs, Outcome, Progress, Sink, WalkError, f
 use pwalk_fs::{Time, cores};
 
 pub use options::{Compress, FileFormat, LedgerPlace, OptionsError, ReportOptions, UnreadDirs};
+pub use stream::{Ending, Next, Stream};
 
 use crate::{Csv, CsvOptions, Error, Format, Ledger, LedgerTarget, Metadata, Output, Parquet, ParquetOptions};
 use crate::{Pool, Root, Target, Verdict, Written};
@@ -82,6 +84,19 @@ pub fn run(options: &ReportOptions, progress: &dyn Progress) -> Result<ReportSum
         }
         FileFormat::Parquet => Box::new(Parquet::new(output, ParquetOptions { level: resolved.parquet_level })?),
     };
+    let mut summary = walk(format, ledger, options, &resolved, progress)?;
+    summary.elapsed = begun.elapsed();
+    Ok(summary)
+}
+
+/// Walks, with the rows going to `format` and the errors to `ledger`.
+fn walk(
+    format: Box<dyn Format>,
+    ledger: Ledger,
+    options: &ReportOptions,
+    resolved: &Resolved,
+    progress: &dyn Progress,
+) -> Result<ReportSummary, ReportError> {
     // One more than cores: while one waits for the disk, the others go on.
     let desk = Arc::new(Desk {
         pool: Pool::new(format, cores().count + 1)?,
@@ -89,12 +104,8 @@ pub fn run(options: &ReportOptions, progress: &dyn Progress) -> Result<ReportSum
         unread_dirs: options.unread_dirs,
         reporters: AtomicUsize::new(0),
     });
-    let start = now();
-    let sink = Report { desk, options, resolved: &resolved, start };
-    let frontier = Frontier::start(&options.roots);
-    let mut summary = fold(sink, frontier, &options.walk, progress)?;
-    summary.elapsed = begun.elapsed();
-    Ok(summary)
+    let sink = Report { desk, options, resolved, start: now() };
+    fold(sink, Frontier::start(&options.roots), &options.walk, progress)
 }
 
 /// Why there is no report.

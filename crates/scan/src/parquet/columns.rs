@@ -17,11 +17,11 @@ use parquet::file::statistics::Statistics;
 use pwalk_fs::Kind;
 
 use super::bits;
-use super::dictionary::{Dictionary, Effort, FEW, Table, dictionary};
 use super::group::{Column, Levels, RowGroup};
-use super::rows::{Rows, Run, Strings, word};
-use super::steady::Steady;
 use crate::accounts::Accounts;
+use crate::rows::dictionary::{Dictionary, Effort, FEW, Table, dictionary};
+use crate::rows::steady::Steady;
+use crate::rows::{Rows, Strings, word};
 
 /// Encodes all columns, in the order of the schema.
 pub(super) fn write(rows: &Rows, accounts: &Accounts, group: &mut RowGroup<'_>) -> Result<()> {
@@ -30,8 +30,8 @@ pub(super) fn write(rows: &Rows, accounts: &Accounts, group: &mut RowGroup<'_>) 
     group.push(dictionary_text(Levels::Required, &rows.extensions, &rows.extension))?;
     group.push(kind(&rows.kind))?;
     group.push(inode(&rows.ino))?;
-    group.push(int64(Levels::Required, &by_run(rows, |run| run.parent_ino), Order::Unsigned))?;
-    group.push(int32(&by_run(rows, |run| run.depth.cast_unsigned()), Order::Signed))?;
+    group.push(int64(Levels::Required, &rows.by_run(|run| run.parent_ino), Order::Unsigned))?;
+    group.push(int32(&rows.by_run(|run| run.depth.cast_unsigned()), Order::Signed))?;
     group.push(int32(&rows.mode, Order::Unsigned))?;
     let (uids, gids) = (owners(rows, &rows.uid), owners(rows, &rows.gid));
     group.push(int32_dictionary(&uids, Order::Unsigned))?;
@@ -211,15 +211,6 @@ fn inode(values: &[u64]) -> Column<'static> {
         dictionary: None,
         statistics: statistics64(values, Order::Unsigned),
     }
-}
-
-/// Each row's value of what is equal within a run.
-fn by_run<T: Copy>(rows: &Rows, of: impl Fn(&Run) -> T) -> Vec<T> {
-    let mut values = Vec::with_capacity(rows.len());
-    for (i, run) in rows.runs.iter().enumerate() {
-        values.resize(rows.runs.get(i + 1).map_or(rows.len(), |next| next.first), of(run));
-    }
-    values
 }
 
 /// How hard to try a dictionary: values in long runs compress best as they are, unless they are very few.

@@ -2,7 +2,7 @@
 
 /// The values of a column by where they change, so that a column of one value takes neither memory nor time.
 #[derive(Debug)]
-pub(super) struct Steady<T> {
+pub(crate) struct Steady<T> {
     /// The first row of each stretch, and its value.
     changes: Vec<(u32, T)>,
 }
@@ -16,19 +16,19 @@ impl<T> Default for Steady<T> {
 impl<T: Copy + PartialEq> Steady<T> {
     /// Appends the value of `row`.
     #[inline]
-    pub(super) fn push(&mut self, row: u32, value: T) {
+    pub(crate) fn push(&mut self, row: u32, value: T) {
         if self.changes.last().is_none_or(|(_, last)| *last != value) {
             self.changes.push((row, value));
         }
     }
 
     /// The value of all rows, if they have the same.
-    pub(super) fn constant(&self) -> Option<T> {
+    pub(crate) fn constant(&self) -> Option<T> {
         if let [(_, value)] = self.changes[..] { Some(value) } else { None }
     }
 
     /// The values of `rows` rows.
-    pub(super) fn expand(&self, rows: usize) -> Vec<T> {
+    pub(crate) fn expand(&self, rows: usize) -> Vec<T> {
         let mut values = Vec::with_capacity(rows);
         for (i, &(_, value)) in self.changes.iter().enumerate() {
             let end = self.changes.get(i + 1).map_or(rows, |next| next.0 as usize);
@@ -37,7 +37,7 @@ impl<T: Copy + PartialEq> Steady<T> {
         values
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.changes.clear();
     }
 }

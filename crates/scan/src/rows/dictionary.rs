@@ -2,9 +2,9 @@
 
 /// The distinct values of a column in order of appearance, and each row's index.
 #[derive(Debug)]
-pub(super) struct Dictionary<T> {
-    pub(super) values: Vec<T>,
-    pub(super) indexes: Vec<u32>,
+pub(crate) struct Dictionary<T> {
+    pub(crate) values: Vec<T>,
+    pub(crate) indexes: Vec<u32>,
 }
 
 impl<T> Default for Dictionary<T> {
@@ -15,7 +15,7 @@ impl<T> Default for Dictionary<T> {
 
 /// How far a column may look unlike a dictionary before the attempt is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Effort {
+pub(crate) enum Effort {
     /// As long as there are very few values.
     WhileFew,
     /// Until it is clear that most values are new: an index costs up to two bytes, so a dictionary of
@@ -26,11 +26,11 @@ pub(super) enum Effort {
 }
 
 /// Distinct values that are always worth a try: their indexes fit a byte.
-pub(super) const FEW: usize = 256;
+pub(crate) const FEW: usize = 256;
 
 impl Effort {
     /// Whether to go on after `distinct` values were found in `rows` rows.
-    pub(super) fn goes_on(self, distinct: usize, rows: usize) -> bool {
+    pub(crate) fn goes_on(self, distinct: usize, rows: usize) -> bool {
         match self {
             Self::WhileFew => distinct <= FEW,
             Self::WhilePaying(tried) => distinct <= tried || distinct * 2 <= rows,
@@ -40,7 +40,7 @@ impl Effort {
 }
 
 /// The dictionary of `values`, or `None` where the effort ended.
-pub(super) fn dictionary<T: Copy + Eq>(values: &[T], word: impl Fn(T) -> u64, effort: Effort) -> Option<Dictionary<T>> {
+pub(crate) fn dictionary<T: Copy + Eq>(values: &[T], word: impl Fn(T) -> u64, effort: Effort) -> Option<Dictionary<T>> {
     let mut dictionary = Dictionary { values: Vec::new(), indexes: Vec::with_capacity(values.len()) };
     let (mut table, mut last) = (Table::new(), None);
     for (at, &value) in values.iter().enumerate() {
@@ -66,20 +66,20 @@ pub(super) fn dictionary<T: Copy + Eq>(values: &[T], word: impl Fn(T) -> u64, ef
 /// An open hash table of indexes, keyed by 64-bit words that the caller makes from its values.
 /// Nobody gains from making it slow with chosen values: a row group bounds what it holds.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     /// Index + 1, or 0.
     slots: Vec<u32>,
     used: usize,
 }
 
 impl Table {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { slots: vec![0; 1024], used: 0 }
     }
 
     /// The index of what `word` stands for, or the slot where it belongs.
     #[inline]
-    pub(super) fn index(&self, word: u64, is_it: impl Fn(usize) -> bool) -> Result<u32, usize> {
+    pub(crate) fn index(&self, word: u64, is_it: impl Fn(usize) -> bool) -> Result<u32, usize> {
         let mask = self.slots.len() - 1;
         let mut slot = home(word, mask);
         loop {
@@ -92,7 +92,7 @@ impl Table {
     }
 
     /// Puts the next index into `slot`, and makes room when half is full. `words` are those of all indexes.
-    pub(super) fn insert(&mut self, slot: usize, words: impl Iterator<Item = u64>) -> u32 {
+    pub(crate) fn insert(&mut self, slot: usize, words: impl Iterator<Item = u64>) -> u32 {
         self.used += 1;
         let index = u32::try_from(self.used).unwrap_or(u32::MAX);
         self.slots[slot] = index;

@@ -1,27 +1,28 @@
-//! The rows of a row group while it fills: a plain vector per column.
+//! The rows of a block while it fills, a row group of Parquet or a record batch of Arrow: a plain vector per column.
 //!
 //! What all entries of a directory share is kept once per run; what only directories have, for directories
 //! only; text is converted to UTF-8 here, where the bytes are at hand. Nothing is encoded yet, because the
 //! best encoding of a column shows only when it is complete.
 
+pub(crate) mod dictionary;
+pub(crate) mod steady;
+
 use pwalk_fs::{Kind, Meta, Time};
 
-use super::dictionary::Table;
-use super::steady::Steady;
 use crate::names::push_text;
 use crate::record::{extension, prefix_into, split_root};
 use crate::{DirColumns, Oddities, Parent};
+use dictionary::Table;
+use steady::Steady;
 
-/// Rows in a row group at most.
-pub(super) const ROWS: usize = 1 << 16;
-/// Bytes that the paths of a row group have at most when a reader unfolds them.
+/// Bytes that the paths of a block have at most when a reader unfolds them.
 const PATH_BYTES: usize = 32 << 20;
 /// Bytes of text of one kind that are buffered at most.
 const TEXT_BYTES: usize = 6 << 20;
 
 /// Byte strings one after the other.
 #[derive(Debug, Default)]
-pub(super) struct Strings {
+pub(crate) struct Strings {
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
@@ -35,24 +36,24 @@ impl Strings {
         made
     }
 
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.push_with(|out| out.extend_from_slice(bytes));
     }
 
-    pub(super) fn get(&self, index: usize) -> &[u8] {
+    pub(crate) fn get(&self, index: usize) -> &[u8] {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         &self.bytes[start..self.ends[index]]
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         (0..self.len()).map(|i| self.get(i))
     }
 
@@ -64,51 +65,53 @@ impl Strings {
 
 /// A run of rows with the same parent.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Run {
+pub(crate) struct Run {
     /// Its first row; it ends where the next begins.
-    pub(super) first: usize,
-    pub(super) parent_ino: u64,
-    pub(super) depth: i32,
+    pub(crate) first: usize,
+    pub(crate) parent_ino: u64,
+    pub(crate) depth: i32,
 }
 
-/// The columns of a row group.
+/// The columns of a block.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
-    pub(super) runs: Vec<Run>,
+pub(crate) struct Rows {
+    /// Rows that fill it.
+    room: usize,
+    pub(crate) runs: Vec<Run>,
     /// What stands before the names of each run, as text.
-    pub(super) prefixes: Strings,
-    pub(super) names: Strings,
+    pub(crate) prefixes: Strings,
+    pub(crate) names: Strings,
     /// The distinct extensions, and each row's.
-    pub(super) extensions: Strings,
-    pub(super) extension: Vec<u32>,
+    pub(crate) extensions: Strings,
+    pub(crate) extension: Vec<u32>,
     extension_table: Option<Table>,
-    pub(super) kind: Vec<Kind>,
-    pub(super) ino: Vec<u64>,
-    pub(super) mode: Vec<u32>,
-    pub(super) uid: Steady<u32>,
-    pub(super) gid: Steady<u32>,
-    pub(super) size: Vec<u64>,
-    pub(super) blocks: Vec<u64>,
-    pub(super) nlink: Steady<u32>,
-    pub(super) dev: Steady<u64>,
-    pub(super) rdev: Steady<u64>,
-    pub(super) atime: Vec<u64>,
-    pub(super) mtime: Vec<u64>,
-    pub(super) ctime: Vec<u64>,
+    pub(crate) kind: Vec<Kind>,
+    pub(crate) ino: Vec<u64>,
+    pub(crate) mode: Vec<u32>,
+    pub(crate) uid: Steady<u32>,
+    pub(crate) gid: Steady<u32>,
+    pub(crate) size: Vec<u64>,
+    pub(crate) blocks: Vec<u64>,
+    pub(crate) nlink: Steady<u32>,
+    pub(crate) dev: Steady<u64>,
+    pub(crate) rdev: Steady<u64>,
+    pub(crate) atime: Vec<u64>,
+    pub(crate) mtime: Vec<u64>,
+    pub(crate) ctime: Vec<u64>,
     /// The known ones; `no_btime` are the rows of the others.
-    pub(super) btime: Vec<u64>,
-    pub(super) no_btime: Vec<u32>,
+    pub(crate) btime: Vec<u64>,
+    pub(crate) no_btime: Vec<u32>,
     /// The rows of directories, and their columns in the order of the schema.
-    pub(super) dir_rows: Vec<u32>,
-    pub(super) dir_columns: [Vec<u64>; 5],
+    pub(crate) dir_rows: Vec<u32>,
+    pub(crate) dir_columns: [Vec<u64>; 5],
     /// The rows whose path is not UTF-8, and their paths.
-    pub(super) raw_rows: Vec<u32>,
-    pub(super) raw_paths: Strings,
+    pub(crate) raw_rows: Vec<u32>,
+    pub(crate) raw_paths: Strings,
     path_bytes: usize,
     parent: Shared,
 }
 
-/// The current run, which may go on in the next row group.
+/// The current run, which may go on in the next block.
 #[derive(Debug, Default)]
 struct Shared {
     prefix: Vec<u8>,
@@ -116,7 +119,7 @@ struct Shared {
     depth: i32,
     /// Names are whole paths.
     roots: bool,
-    /// The run has been entered into this row group.
+    /// The run has been entered into this block.
     entered: bool,
     /// The prefix as text, the exactness of that, and its text length.
     text: Vec<u8>,
@@ -124,49 +127,50 @@ struct Shared {
 }
 
 impl Rows {
-    /// With room for a whole row group. Rows come from hundreds of threads: if these vectors grew as they are filled,
+    /// With room for `room` rows, which fill it. Rows come from hundreds of threads: if these vectors grew as they are filled,
     /// each growth would leave its old memory with the allocator of another thread (measured: 50 MB at 256 workers).
-    pub(super) fn new() -> Self {
-        let strings = |bytes| Strings { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(ROWS) };
+    pub(crate) fn new(room: usize) -> Self {
+        let strings = |bytes| Strings { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(room) };
         Self {
-            runs: Vec::with_capacity(ROWS),
-            prefixes: strings(ROWS * 32),
-            names: strings(ROWS * 32),
-            extension: Vec::with_capacity(ROWS),
-            kind: Vec::with_capacity(ROWS),
-            ino: Vec::with_capacity(ROWS),
-            mode: Vec::with_capacity(ROWS),
+            room,
+            runs: Vec::with_capacity(room),
+            prefixes: strings(room * 32),
+            names: strings(room * 32),
+            extension: Vec::with_capacity(room),
+            kind: Vec::with_capacity(room),
+            ino: Vec::with_capacity(room),
+            mode: Vec::with_capacity(room),
             uid: Steady::default(),
             gid: Steady::default(),
-            size: Vec::with_capacity(ROWS),
-            blocks: Vec::with_capacity(ROWS),
+            size: Vec::with_capacity(room),
+            blocks: Vec::with_capacity(room),
             nlink: Steady::default(),
             dev: Steady::default(),
             rdev: Steady::default(),
-            atime: Vec::with_capacity(ROWS),
-            mtime: Vec::with_capacity(ROWS),
-            ctime: Vec::with_capacity(ROWS),
-            btime: Vec::with_capacity(ROWS),
-            no_btime: Vec::with_capacity(ROWS),
-            dir_rows: Vec::with_capacity(ROWS),
-            dir_columns: std::array::from_fn(|_| Vec::with_capacity(ROWS)),
+            atime: Vec::with_capacity(room),
+            mtime: Vec::with_capacity(room),
+            ctime: Vec::with_capacity(room),
+            btime: Vec::with_capacity(room),
+            no_btime: Vec::with_capacity(room),
+            dir_rows: Vec::with_capacity(room),
+            dir_columns: std::array::from_fn(|_| Vec::with_capacity(room)),
             ..Self::default()
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ino.len()
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.len() >= ROWS
+    pub(crate) fn is_full(&self) -> bool {
+        self.len() >= self.room
             || self.path_bytes >= PATH_BYTES
             || self.prefixes.bytes.len() >= TEXT_BYTES
             || self.raw_paths.bytes.len() >= TEXT_BYTES
             || self.extensions.bytes.len() >= TEXT_BYTES
     }
 
-    pub(super) fn begin(&mut self, parent: &Parent<'_>) {
+    pub(crate) fn begin(&mut self, parent: &Parent<'_>) {
         let shared = &mut self.parent;
         shared.prefix.clear();
         if let Some(path) = parent.path {
@@ -178,7 +182,7 @@ impl Rows {
         shared.entered = false;
     }
 
-    pub(super) fn push(&mut self, name: &[u8], meta: &Meta, dir: Option<&DirColumns>) -> Oddities {
+    pub(crate) fn push(&mut self, name: &[u8], meta: &Meta, dir: Option<&DirColumns>) -> Oddities {
         let row = u32::try_from(self.len()).unwrap_or(u32::MAX);
         if self.parent.roots {
             let (prefix, name) = split_root(name);
@@ -251,7 +255,28 @@ impl Rows {
         })
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Each row's value of what is equal within a run.
+    pub(crate) fn by_run<T: Copy>(&self, of: impl Fn(&Run) -> T) -> Vec<T> {
+        let mut values = Vec::with_capacity(self.len());
+        for (i, run) in self.runs.iter().enumerate() {
+            values.resize(self.runs.get(i + 1).map_or(self.len(), |next| next.first), of(run));
+        }
+        values
+    }
+
+    /// Bytes of all paths.
+    pub(crate) fn path_bytes(&self) -> usize {
+        self.path_bytes
+    }
+
+    /// The block, instead of which the next is begun.
+    pub(crate) fn take(&mut self) -> Self {
+        let mut next = Self { parent: std::mem::take(&mut self.parent), ..Self::new(self.room) };
+        next.parent.entered = false;
+        std::mem::replace(self, next)
+    }
+
+    pub(crate) fn clear(&mut self) {
         self.runs.clear();
         self.kind.clear();
         self.ino.clear();
@@ -272,7 +297,7 @@ impl Rows {
 }
 
 /// A hash of a short string for [`Table`].
-pub(super) fn word(bytes: &[u8]) -> u64 {
+pub(crate) fn word(bytes: &[u8]) -> u64 {
     bytes.chunks(8).fold(bytes.len() as u64, |hash, chunk| {
         let mut word = [0; 8];
         word[..chunk.len()].copy_from_slice(chunk);

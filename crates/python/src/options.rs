@@ -1,0 +1,53 @@
+//! What `report` and `scan` have in common: where to walk, and how.
+
+use std::sync::Arc;
+
+use pwalk_engine::{Exclude, FollowLinks, Mounts, Options, Snapshots, Threads};
+use pwalk_scan::report::{ReportError, ReportOptions};
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::paths::bytes_of;
+
+/// How to walk, as `_options.py` passes it on, already checked for what is Python's.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct Walking {
+    max_threads: Option<usize>,
+    max_iops: Option<u64>,
+    depth: Option<u32>,
+    exclude: Vec<String>,
+    one_file_system: bool,
+    follow_links: bool,
+    ignore_snapshots: bool,
+}
+
+impl Walking {
+    /// A report of `tops`, with a switch of its own to stop it.
+    pub(crate) fn options(self, tops: &[Bound<'_, PyAny>]) -> PyResult<ReportOptions> {
+        let roots = tops.iter().map(bytes_of).collect::<PyResult<Vec<_>>>()?;
+        let exclude = Exclude::new(&self.exclude).map_err(|e| PyValueError::new_err(e.to_string()))?;
+        Ok(ReportOptions {
+            exclude_patterns: self.exclude,
+            walk: Options {
+                threads: self.max_threads.map_or(Threads::Adaptive, |n| Threads::Fixed(n.max(1))),
+                max_iops: self.max_iops,
+                max_depth: self.depth,
+                follow_links: if self.follow_links { FollowLinks::Always } else { FollowLinks::Never },
+                mounts: if self.one_file_system { Mounts::Stay } else { Mounts::Cross },
+                snapshots: if self.ignore_snapshots { Snapshots::Skip } else { Snapshots::Include },
+                exclude: (!exclude.is_empty()).then(|| Arc::new(exclude)),
+                ..Options::default()
+            },
+            ..ReportOptions::new(roots)
+        })
+    }
+}
+
+/// The exception for what went wrong.
+pub(crate) fn failure(error: &ReportError) -> PyErr {
+    match error {
+        ReportError::Options(error) => PyValueError::new_err(error.to_string()),
+        other => PyOSError::new_err(other.to_string()),
+    }
+}
