@@ -88,7 +88,7 @@ def test_everybody_reads_it(tree):
     assert polars.DataFrame(files).shape == (28, 27)
     assert polars.from_arrow(files).struct.unnest().shape == (28, 27), "from_arrow makes any stream a series"
     assert pandas.DataFrame.from_arrow(files).shape == (28, 27)
-    largest = duckdb.sql("SELECT a.name FROM files a JOIN files b USING (path) ORDER BY a.size DESC, ALL LIMIT 1").fetchall()
+    largest = duckdb.sql("SELECT a.name FROM files a JOIN files b USING (path) ORDER BY a.size DESC, a.name LIMIT 1").fetchall()
     assert len(largest) == 1, "two scans in one query"
 
 
