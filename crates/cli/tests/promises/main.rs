@@ -16,5 +16,6 @@ mod ledger;
 mod options;
 mod output;
 mod parquet;
+mod recipes;
 mod unread;
 mod walk;
