@@ -2,6 +2,7 @@
 //!
 //! * `cargo xtask test` – everything that must hold before a commit is shared ([`steps`]);
 //! * `cargo xtask bench` – side-by-side measurements, never a test ([`mod@bench`]);
+//! * `cargo xtask wheel` – the Python wheels for the package index ([`wheel`]);
 //! * `cargo xtask mktree` – the reproducible tree that the measurements walk ([`mktree`]).
 //!
 //! It is Rust and not shell so that a clean clone needs nothing but the toolchain that builds pwalk; what else
@@ -14,6 +15,7 @@ mod pytest;
 mod python;
 mod steps;
 mod system;
+mod wheel;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -32,6 +34,8 @@ enum Task {
     Test(steps::Arguments),
     /// Measure pwalk side by side with the floor of this machine and with other tools
     Bench(bench::Arguments),
+    /// Build the Python wheels for the package index, and the source archive
+    Wheel(wheel::Arguments),
     /// Make a reproducible synthetic tree
     Mktree(mktree::Arguments),
 }
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Test(arguments) => steps::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Wheel(arguments) => wheel::run(&arguments),
         Task::Mktree(arguments) => mktree::run(&arguments),
     };
     match result {

@@ -1,7 +1,7 @@
-//! The Python environment whose DuckDB, pyarrow, polars and pandas read our files in the tests.
+//! The Python environments of the tests, whose DuckDB, pyarrow, polars and pandas read our files, and of the wheels.
 //!
-//! It is ours alone (under the target directory) and pinned, so that a test does not depend on what happens to be
-//! installed. It is made again only when the requirements or the interpreter change.
+//! They are ours alone (under the target directory) and pinned, so that a test does not depend on what happens to be
+//! installed. One is made again only when its requirements or the interpreter change.
 
 use crate::workspace::{Workspace, complete};
 use anyhow::{Context, Result, bail};
@@ -9,18 +9,27 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-const REQUIREMENTS: &str = include_str!("../python-requirements.txt");
+/// An environment: its directory, and what is in it.
+pub(crate) struct Environment {
+    pub(crate) name: &'static str,
+    pub(crate) requirements: &'static str,
+}
+
+/// That of the tests.
+pub(crate) const TESTS: Environment =
+    Environment { name: "venv", requirements: include_str!("../python-requirements.txt") };
 
 /// The oldest Python for which the pinned versions are built.
 const OLDEST: &str = "3.11";
 
 /// Makes the environment if needed; the path of its interpreter.
-pub(crate) fn provide(workspace: &Workspace) -> Result<PathBuf> {
-    let environment = workspace.own_directory().join("venv");
+pub(crate) fn provide(workspace: &Workspace, wanted: &Environment) -> Result<PathBuf> {
+    let Environment { name, requirements } = wanted;
+    let environment = workspace.own_directory().join(name);
     let python = environment.join("bin/python");
     // Written last: an environment whose making was interrupted has no stamp and is made again.
     let stamp = environment.join("made-from");
-    let wanted = format!("{}\n{REQUIREMENTS}", interpreter()?);
+    let wanted = format!("{}\n{requirements}", interpreter()?);
     if python.exists() && fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == wanted) {
         return Ok(python);
     }
@@ -28,10 +37,10 @@ pub(crate) fn provide(workspace: &Workspace) -> Result<PathBuf> {
         fs::remove_dir_all(&environment).with_context(|| format!("cannot remove {}", environment.display()))?;
     }
     complete(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
-    let requirements = environment.join("requirements.txt");
-    fs::write(&requirements, REQUIREMENTS)?;
+    let list = environment.join("requirements.txt");
+    fs::write(&list, requirements)?;
     let pip = ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "-r"];
-    complete(Command::new(&python).args(pip).arg(&requirements)).context("cannot install the Python packages")?;
+    complete(Command::new(&python).args(pip).arg(&list)).context("cannot install the Python packages")?;
     fs::write(&stamp, wanted)?;
     Ok(python)
 }

@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         system::provide_fuse_device()?;
         toolchain_components(&workspace)
     })?;
-    let python = steps.step("python environment", || python::provide(&workspace))?;
+    let python = steps.step("python environment", || python::provide(&workspace, &python::TESTS))?;
     steps.step("format", || complete(&mut workspace.cargo(["fmt", "--all", "--check"])))?;
     steps.step("lints", || {
         complete(&mut workspace.cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
