@@ -20,6 +20,7 @@
 //! whole tree before its first directory.
 
 mod ahead;
+mod listed;
 mod plan;
 mod pool;
 mod read;
@@ -30,7 +31,7 @@ use std::sync::Arc;
 
 use pwalk_fs::{Errno, Kind};
 
-pub use read::Listed;
+pub use listed::Listed;
 
 use crate::{FollowLinks, Snapshots};
 use ahead::{Ahead, below};
@@ -192,7 +193,7 @@ impl Iterator for OrderedWalk {
                 Step::Leave(visit) => return Some(Ok(visit)),
                 Step::Root(path) => {
                     let found = self.ahead.read_here(Place { path: &path, above: None }, Source::Root);
-                    (path, found.map(|listed| (listed, None)))
+                    (path, found)
                 }
                 Step::Children(mut frame) => {
                     let Some(child) = frame.children.get(frame.next) else {
@@ -209,12 +210,12 @@ impl Iterator for OrderedWalk {
                             let place = Place { path: &path, above: Some((&frame.listed, *nth)) };
                             match branch {
                                 Some(branch) => self.ahead.take(branch, *nth, place),
-                                None => self.ahead.read_here(place, Source::Listed).map(|listed| (listed, None)),
+                                None => self.ahead.read_here(place, Source::Listed),
                             }
                         }
                         (Child::Added(_), _) => {
                             let place = Place { path: &path, above: None };
-                            self.ahead.read_here(place, Source::Added).map(|listed| (listed, None))
+                            self.ahead.read_here(place, Source::Added)
                         }
                     };
                     frame.next += 1;

@@ -5,10 +5,13 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use pwalk_engine::{Order, OrderedOptions, OrderedWalk, Visit};
+use pwalk_fs::Errno;
 use pwalk_testkit::TempTree;
+use pwalk_testkit::fuse::{Fault, Op, Synthetic};
 use pwalk_testkit::trees::{everything, random, wide_dirs};
 
 /// A directory: its path, the names of directories, the other names.
@@ -120,4 +123,53 @@ fn hostile_trees() {
     for order in [Order::TopDown, Order::BottomUp] {
         check(tree.path(), OrderedOptions { order, ..OrderedOptions::default() }, None);
     }
+}
+
+/// Half of the names, the last first.
+fn some(names: &mut Vec<Vec<u8>>) {
+    let mut n = 0;
+    names.retain(|_| {
+        n += 1;
+        n % 2 == 1
+    });
+    names.reverse();
+}
+
+/// Where calls are slow, sub-directories are read before their directory is known whole.
+#[test]
+fn slow_calls_and_listings_in_many_parts() {
+    // The second and the third have directories of 300 and 1,000 sub-directories: several calls to list.
+    for (directories, fanout, files) in [(150, 3, 5), (700, 300, 2), (1_500, 1_000, 0)] {
+        let mounted = Synthetic::tree(directories, fanout, files).mount().unwrap();
+        let cases: [(Order, usize, Option<&Choose>); 4] = [
+            (Order::TopDown, 100_000, None),
+            (Order::BottomUp, 100_000, None),
+            (Order::TopDown, 100_000, Some(&some)),
+            (Order::TopDown, 10, Some(&some)),
+        ];
+        for (order, read_ahead, choose) in cases {
+            let mut expected = Vec::new();
+            mounted.set_delay(Duration::ZERO);
+            plain(mounted.path(), order, choose.unwrap_or(&|_| ()), &mut expected);
+            mounted.set_delay(Duration::from_micros(400));
+            let options = OrderedOptions { order, read_ahead, ..OrderedOptions::default() };
+            assert!(walk(mounted.path(), options, choose) == expected, "{directories} {order:?} {read_ahead}");
+        }
+        mounted.unmount().unwrap();
+    }
+}
+
+/// A listing that fails after a part of it was used is an error, and nothing of the directory is given.
+#[test]
+fn a_listing_that_fails_after_its_first_part() {
+    let fault = Fault::error(Op::Readdir, "d0", Errno::IO).after(1);
+    let mounted = Synthetic::tree(700, 300, 2).delay(Duration::from_micros(400)).fault(fault).mount().unwrap();
+    let mut errors = Vec::new();
+    let walk = OrderedWalk::new(mounted.path().as_os_str().as_bytes(), OrderedOptions::default());
+    let paths: Vec<_> = walk.filter_map(|next| next.map_err(|error| errors.push(error)).ok()).map(|v| v.path).collect();
+    assert_eq!(errors.iter().map(|error| error.errno).collect::<Vec<_>>(), [Errno::IO]);
+    assert!(errors[0].path.ends_with(b"/d0"));
+    // The root, 299 of its sub-directories, and what is in those: all but d0 and its 300.
+    assert_eq!(paths.len(), 700 - 301);
+    mounted.unmount().unwrap();
 }

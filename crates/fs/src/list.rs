@@ -63,7 +63,7 @@ enum Dots {
 }
 
 /// A block of names of one directory.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Names {
     bytes: Vec<u8>,
     entries: Vec<Dirent>,

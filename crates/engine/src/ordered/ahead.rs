@@ -5,9 +5,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::OrderedOptions;
+use super::listed::Listed;
 use super::plan::{Job, Plan, Taken};
 use super::pool::{Pool, pool};
-use super::read::{Failure, Listed, Place, Source, is_current, read};
+use super::read::{Failure, Place, Source, is_current, read};
 use crate::FollowLinks;
 
 /// Nanoseconds for a directory that the caller had rather read itself than sleep for.
@@ -48,18 +49,24 @@ impl Shared {
         plan.unread > 0 && plan.ready < self.options.read_ahead
     }
 
-    fn read(&self, place: Place<'_>, source: Source) -> Result<Arc<Listed>, Failure> {
+    fn read(&self, place: Place<'_>, source: Source, first: impl FnMut(&Arc<Listed>)) -> Result<Arc<Listed>, Failure> {
         let begun = Instant::now();
-        let result = read(place, source, &self.options).map(Arc::new);
+        let result = read(place, source, &self.options, first);
         let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.pace.store(u64::midpoint(self.pace.load(Relaxed), nanos), Relaxed);
         result
     }
 
-    /// Reads what was taken.
-    pub(super) fn run(&self, job: &Job) {
+    /// Reads what was taken. `more` is called when a part of it was read, and there is more to read in it.
+    pub(super) fn run(&self, job: &Job, more: impl Fn()) {
         let place = Place { path: &job.path(), above: Some(job.above()) };
-        let result = self.read(place, Source::Listed);
+        let result = self.read(place, Source::Listed, |part| {
+            let order = below(part, &self.options);
+            if !order.is_empty() {
+                self.plan().deliver_part(job, part, order);
+                more();
+            }
+        });
         let order = result.as_ref().map_or_else(|_| Vec::new(), |listed| below(listed, &self.options));
         let mut plan = self.plan();
         plan.deliver(job, result, order);
@@ -115,9 +122,24 @@ impl Ahead {
         self.process == std::process::id()
     }
 
-    /// Reads a directory on the caller's thread.
-    pub(super) fn read_here(&self, place: Place<'_>, source: Source) -> Result<Arc<Listed>, Failure> {
-        self.shared.read(place, source)
+    /// Reads a directory on the caller's thread; what is in it may be read ahead before that has come to its end.
+    pub(super) fn read_here(
+        &mut self,
+        place: Place<'_>,
+        source: Source,
+    ) -> Result<(Arc<Listed>, Option<u64>), Failure> {
+        let (shared, mut branch) = (Arc::clone(&self.shared), None);
+        let options = &shared.options;
+        let result = shared.read(place, source, |part| branch = self.plan(place.path, part, below(part, options)));
+        match (&result, branch) {
+            (Ok(listed), Some(branch)) => {
+                shared.plan().complete(branch, listed, below(listed, options));
+                self.wake();
+            }
+            (Err(_), branch) => self.forget(branch),
+            (Ok(_), None) => {}
+        }
+        result.map(|listed| (listed, branch))
     }
 
     /// Lets the sub-directories of a directory that the caller is given be read ahead.
@@ -139,7 +161,7 @@ impl Ahead {
     ) -> Result<(Arc<Listed>, Option<u64>), Failure> {
         let taken = self.wait_for(branch, nth);
         let Taken::Found(found) = taken else {
-            return self.read_here(place, Source::Listed).map(|listed| (listed, None));
+            return self.read_here(place, Source::Listed);
         };
         // There is room again.
         self.wake();
@@ -147,7 +169,7 @@ impl Ahead {
             Ok(listed) if is_current(place, &listed, &self.shared.options) => Ok((listed, found.branch)),
             _ => {
                 self.forget(found.branch);
-                self.read_here(place, Source::Listed).map(|listed| (listed, None))
+                self.read_here(place, Source::Listed)
             }
         }
     }
@@ -164,7 +186,7 @@ impl Ahead {
             {
                 // Meanwhile the next one.
                 drop(plan);
-                self.shared.run(&job);
+                self.shared.run(&job, || ());
                 plan = self.shared.plan();
                 continue;
             }

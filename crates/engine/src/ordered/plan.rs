@@ -13,7 +13,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::read::{Failure, Listed};
+use super::listed::Listed;
+use super::read::Failure;
 
 /// How many branches there were in this process. No number is used twice, so that one from a plan that was left behind at a
 /// `fork` means nothing in the next. Relaxed: numbers only have to differ.
@@ -33,6 +34,8 @@ pub(super) struct Plan {
     pub(super) unread: usize,
     /// The caller sleeps until one that is being read is there.
     pub(super) waiting: bool,
+    /// The state of what nobody wants.
+    gone: State,
 }
 
 enum Item {
@@ -54,11 +57,14 @@ struct Branch {
 }
 
 /// How far a sub-directory is.
+#[derive(Default)]
 enum State {
     Unread,
-    Reading,
+    /// By a thread. Its own branch, if a part of it was read.
+    Reading(Option<u64>),
     Ready(Found),
     /// Given to the caller, or not wanted.
+    #[default]
     Gone,
 }
 
@@ -138,7 +144,7 @@ impl Plan {
                 continue;
             };
             let place = found.order[position as usize];
-            found.states[place as usize] = State::Reading;
+            found.states[place as usize] = State::Reading(None);
             self.reading += 1;
             self.unread -= 1;
             let job = Job { branch, place, dir: Arc::clone(&found.path), listed: Arc::clone(&found.listed) };
@@ -149,22 +155,84 @@ impl Plan {
         None
     }
 
+    fn state(&mut self, job: &Job) -> &mut State {
+        self.branches.get_mut(&job.branch).map_or(&mut self.gone, |branch| &mut branch.states[job.place as usize])
+    }
+
+    /// A thread has read a part of what it took.
+    pub(super) fn deliver_part(&mut self, job: &Job, listed: &Arc<Listed>, order: Vec<u32>) {
+        if !matches!(self.state(job), State::Reading(None)) {
+            return;
+        }
+        let (id, item) = self.branch(Some(job.branch), job.path().into(), listed, order);
+        *self.state(job) = State::Reading(Some(id));
+        let at = self.marker(job).map_or(self.list.len(), |at| at + 1);
+        self.list.insert(at, item);
+    }
+
+    /// A branch was read to its end: what came after the part that is known.
+    fn grow(&mut self, id: u64, listed: &Arc<Listed>, order: Vec<u32>) -> Option<Item> {
+        let branch = self.branches.get_mut(&id)?;
+        let known = u32::try_from(branch.states.len()).unwrap_or(u32::MAX);
+        if Arc::ptr_eq(&branch.listed, listed) {
+            return None;
+        }
+        branch.listed = Arc::clone(listed);
+        branch.states.resize_with(listed.dirs().len(), || State::Gone);
+        let from = u32::try_from(branch.order.len()).unwrap_or(u32::MAX);
+        for place in order.into_iter().filter(|place| *place >= known) {
+            branch.order.push(place);
+            branch.states[place as usize] = State::Unread;
+            self.unread += 1;
+        }
+        let to = u32::try_from(branch.order.len()).unwrap_or(u32::MAX);
+        (from < to).then_some(Item::Stretch { branch: id, from, to })
+    }
+
+    /// The caller, who is reading the directory of a branch itself, has come to its end.
+    pub(super) fn complete(&mut self, id: u64, listed: &Arc<Listed>, order: Vec<u32>) {
+        if let Some(rest) = self.grow(id, listed, order) {
+            let at = self.start_of(id);
+            self.list.insert(at, rest);
+        }
+    }
+
+    /// Where the part of the list begins that lies below a branch, the first of all that is left.
+    fn start_of(&self, branch: u64) -> usize {
+        let is_other = |item: &Item| {
+            let (Item::Stretch { branch: id, .. } | Item::Marker { branch: id, .. }) = item;
+            self.branches.contains_key(id) && !self.is_below(*id, branch)
+        };
+        self.list.iter().rposition(is_other).map_or(0, |at| at + 1)
+    }
+
+    fn marker(&self, job: &Job) -> Option<usize> {
+        let is_it = |item: &Item| matches!(item, Item::Marker { branch, place } if (*branch, *place) == (job.branch, job.place));
+        self.list.iter().rposition(is_it)
+    }
+
     /// A thread has read what it took. `order`: the sub-directories to read ahead in it.
     pub(super) fn deliver(&mut self, job: &Job, result: Result<Arc<Listed>, Failure>, order: Vec<u32>) {
         self.reading -= 1;
-        let is_it = |item: &Item| matches!(item, Item::Marker { branch, place } if (*branch, *place) == (job.branch, job.place));
-        let marker = self.list.iter().rposition(is_it);
-        let wanted = self.branches.get(&job.branch);
-        let wanted = wanted.is_some_and(|b| matches!(b.states[job.place as usize], State::Reading));
-        if !wanted {
+        let marker = self.marker(job);
+        let State::Reading(early) = self.state(job) else {
             marker.map(|at| self.list.remove(at));
             return;
-        }
+        };
+        let early = *early;
         let mut found = Found { result, branch: None };
         let mut stretch = None;
-        if let (Ok(listed), false) = (&found.result, order.is_empty()) {
-            let (id, item) = self.branch(Some(job.branch), job.path().into(), listed, order);
-            (found.branch, stretch) = (Some(id), Some(item));
+        match (&found.result, early) {
+            (Ok(listed), Some(id)) => {
+                found.branch = Some(id);
+                stretch = self.grow(id, listed, order);
+            }
+            (Ok(listed), None) if !order.is_empty() => {
+                let (id, item) = self.branch(Some(job.branch), job.path().into(), listed, order);
+                (found.branch, stretch) = (Some(id), Some(item));
+            }
+            (Err(_), Some(id)) => self.forget(id),
+            _ => {}
         }
         match (marker, stretch) {
             (Some(at), Some(stretch)) => self.list[at] = stretch,
@@ -183,7 +251,7 @@ impl Plan {
         let Some(state) = self.branches.get_mut(&branch).map(|b| &mut b.states[place as usize]) else {
             return Taken::Unread;
         };
-        if matches!(state, State::Reading) {
+        if matches!(state, State::Reading(_)) {
             return Taken::Wait;
         }
         match std::mem::replace(state, State::Gone) {
@@ -195,7 +263,7 @@ impl Plan {
                 self.unread -= 1;
                 Taken::Unread
             }
-            State::Reading | State::Gone => Taken::Unread,
+            State::Reading(_) | State::Gone => Taken::Unread,
         }
     }
 
@@ -213,13 +281,7 @@ impl Plan {
     /// The caller wants these sub-directories of a branch, in this order, and no others. The branch must be the one that the
     /// caller was given last.
     pub(super) fn reorder(&mut self, branch: u64, order: Vec<u32>) {
-        while let Some(item) = self.list.last() {
-            let (Item::Stretch { branch: id, .. } | Item::Marker { branch: id, .. }) = item;
-            if self.branches.contains_key(id) && !self.is_below(*id, branch) {
-                break;
-            }
-            self.list.pop();
-        }
+        self.list.truncate(self.start_of(branch));
         let Some(changed) = self.branches.get_mut(&branch) else { return };
         let mut kept: Vec<State> = std::iter::repeat_with(|| State::Gone).take(changed.states.len()).collect();
         for &place in &order {
@@ -246,7 +308,8 @@ impl Plan {
                 self.ready -= weight(&found.result);
                 found.branch
             }
-            State::Reading | State::Gone => None,
+            State::Reading(below) => below,
+            State::Gone => None,
         }
     }
 
@@ -283,12 +346,16 @@ impl Plan {
                         at += 1;
                         continue;
                     }
-                    State::Reading => {
+                    State::Reading(None) => {
                         stretch(start, at, &mut items);
                         items.push(Item::Marker { branch: id, place });
                     }
-                    State::Ready(Found { branch: Some(below), .. }) => {
+                    state @ (State::Ready(Found { branch: Some(below), .. }) | State::Reading(Some(below))) => {
                         stretch(start, at, &mut items);
+                        // What else is in it comes a little too early.
+                        if matches!(state, State::Reading(_)) {
+                            items.push(Item::Marker { branch: id, place });
+                        }
                         path.push((id, at + 1));
                         path.push((*below, 0));
                         start = to;

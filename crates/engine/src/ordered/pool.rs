@@ -151,7 +151,7 @@ impl Pool {
                 if more && read == 0 {
                     self.submit(&walk);
                 }
-                walk.run(&job);
+                walk.run(&job, || self.submit(&walk));
                 read += 1;
             }
             if walk.is_hungry() {

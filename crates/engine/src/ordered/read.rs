@@ -3,72 +3,18 @@
 use std::cell::RefCell;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use pwalk_fs::{
-    DirBuf, Errno, Freshness, Kind, Links, Meta, More, Names, Time, file_descriptor_limit, open_child, open_path,
-    stat_at, stat_fd, stat_path,
-};
+use pwalk_fs::{DirBuf, Errno, Freshness, Kind, Links, Meta, More, open_child, open_path, stat_at, stat_fd, stat_path};
 
+use super::listed::{Kept, Listed, Mark};
 use super::{OrderedOptions, c_path, may_be_dir};
 use crate::snapshot::is_snapshot;
 use crate::{FollowLinks, Snapshots};
 
-/// A directory as it was when it was read.
-#[derive(Debug)]
-pub struct Listed {
-    names: Names,
-    /// Places in `names` of the directories, links to directories among them, in the order of the directory.
-    dirs: Vec<u32>,
-    /// Places of everything else.
-    others: Vec<u32>,
-    /// Those of `dirs` that are links, in order.
-    links: Vec<u32>,
-    mark: Mark,
-    /// The directory itself, kept where calls are slow.
-    fd: Option<Kept>,
-}
-
-/// A descriptor that is kept, counted among all of them.
-#[derive(Debug)]
-struct Kept(OwnedFd);
-
-/// How many are kept in the process. Relaxed: a bound, exact enough.
-static KEPT: AtomicU64 = AtomicU64::new(0);
-/// Never more than this, nor more than a quarter of what the process may have.
-const MOST_KEPT: u64 = 256;
 /// A directory that takes longer to read is behind slow calls.
 const SLOW: Duration = Duration::from_micros(200);
-
-impl Kept {
-    fn new(fd: OwnedFd) -> Option<Self> {
-        let most = MOST_KEPT.min(file_descriptor_limit() / 4);
-        if KEPT.fetch_add(1, Relaxed) < most {
-            return Some(Self(fd));
-        }
-        KEPT.fetch_sub(1, Relaxed);
-        None
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        KEPT.fetch_sub(1, Relaxed);
-    }
-}
-
-/// What tells whether a directory has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mark {
-    id: (u64, u64),
-    mtime: Time,
-    ctime: Time,
-    /// Its last modification was long enough before it was read that another one must show.
-    settled: bool,
-    /// Its last change of any kind was: being renamed is one.
-    change_settled: bool,
-}
 
 /// Why a directory was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,43 +33,6 @@ pub(crate) enum Source {
     Listed,
     /// The caller put its name among the directories.
     Added,
-}
-
-impl Listed {
-    /// Places of the directories (links to directories among them), for [`name`](Self::name).
-    pub fn dirs(&self) -> &[u32] {
-        &self.dirs
-    }
-
-    /// Places of all other entries.
-    pub fn others(&self) -> &[u32] {
-        &self.others
-    }
-
-    /// The name at a place.
-    pub fn name(&self, place: u32) -> &[u8] {
-        self.names.name(place as usize)
-    }
-
-    /// The name of the directory that is `nth` in [`dirs`](Self::dirs).
-    pub fn dir_name(&self, nth: u32) -> &[u8] {
-        self.name(self.dirs[nth as usize])
-    }
-
-    /// Whether the directory that is `nth` in [`dirs`](Self::dirs) is a link to one.
-    pub fn is_link(&self, nth: u32) -> bool {
-        self.links.binary_search(&nth).is_ok()
-    }
-
-    /// How many entries it has.
-    pub fn len(&self) -> usize {
-        self.names.len()
-    }
-
-    /// Whether it has none.
-    pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
-    }
 }
 
 thread_local! {
@@ -158,13 +67,22 @@ impl Place<'_> {
 
     fn by_name(&self) -> Option<(BorrowedFd<'_>, &CStr)> {
         let (listed, nth) = self.above?;
-        let fd = listed.fd.as_ref()?.0.as_fd();
+        let fd = listed.fd.as_ref()?.as_fd();
         Some((fd, listed.names.c_name(listed.dirs[nth as usize] as usize)))
     }
 }
 
 /// Reads the directory at `place`.
-pub(crate) fn read(place: Place<'_>, source: Source, options: &OrderedOptions) -> Result<Listed, Failure> {
+///
+/// Where calls are slow, `first` is given what the first call has brought, if there are directories among it: they can be read
+/// while the next call finds out that there is no more. What is returned then begins with the same directories, in the
+/// same places.
+pub(crate) fn read(
+    place: Place<'_>,
+    source: Source,
+    options: &OrderedOptions,
+    mut first: impl FnMut(&Arc<Listed>),
+) -> Result<Arc<Listed>, Failure> {
     let begun = Instant::now();
     let links = links(source, options);
     let fd = match place.open(links) {
@@ -177,35 +95,50 @@ pub(crate) fn read(place: Place<'_>, source: Source, options: &OrderedOptions) -
     };
     // What opening has just brought.
     let meta = stat_fd(&fd, Freshness::Cached).map_err(Failure::Errno)?;
-    let mut names = Names::default();
-    BUFFER.with_borrow_mut(|buffer| {
-        loop {
-            match names.read(fd.as_fd(), buffer) {
-                Ok(More::Maybe) | Err(Errno::INTR) => {}
-                Ok(More::End) => return Ok(()),
-                Err(errno) => return Err(Failure::Errno(errno)),
+    let mut listed = Listed::new(Mark::of(&meta));
+    let mut handle = Handle::Own(fd);
+    let mut early: Option<Arc<Listed>> = None;
+    loop {
+        match BUFFER.with_borrow_mut(|buffer| listed.names.read(handle.as_fd(), buffer)) {
+            Ok(More::Maybe) if early.is_none() && listed.fd.is_none() && begun.elapsed() > SLOW => {
+                handle = handle.keep();
+                listed.fd = handle.kept();
+                sort(&mut listed, handle.as_fd(), options);
+                if !listed.dirs.is_empty() {
+                    let part = Arc::new(listed.clone());
+                    first(&part);
+                    early = Some(part);
+                }
             }
+            Ok(More::Maybe) | Err(Errno::INTR) => {}
+            Ok(More::End) => break,
+            Err(errno) => return Err(Failure::Errno(errno)),
         }
-    })?;
-    if options.snapshots == Snapshots::Skip {
-        names.retain(|name, entry| name.first() != Some(&b'.') || !is_snapshot(fd.as_fd(), name, entry.kind));
     }
-    let mut listed = Listed {
-        dirs: Vec::new(),
-        others: Vec::with_capacity(names.len()),
-        links: Vec::new(),
-        mark: Mark::of(&meta),
-        fd: None,
-        names,
-    };
-    for (place, index) in (0_u32..).zip(0..listed.names.len()) {
-        let mut kind = listed.names.entry(index).kind;
+    if let Some(early) = early.filter(|early| early.len() == listed.len()) {
+        return Ok(early);
+    }
+    sort(&mut listed, handle.as_fd(), options);
+    Ok(Arc::new(listed))
+}
+
+/// Tells directories from other entries, from where it stopped the last time.
+fn sort(listed: &mut Listed, dir: BorrowedFd<'_>, options: &OrderedOptions) {
+    listed.others.reserve(listed.names.len() - listed.sorted);
+    for index in listed.sorted..listed.names.len() {
+        let place = u32::try_from(index).unwrap_or(u32::MAX);
+        let (mut kind, name) = (listed.names.entry(index).kind, listed.names.c_name(index));
+        if name.to_bytes().first() == Some(&b'.')
+            && options.snapshots == Snapshots::Skip
+            && is_snapshot(dir, name.to_bytes(), kind)
+        {
+            continue;
+        }
         if !may_be_dir(kind) {
             listed.others.push(place);
             continue;
         }
-        let name = listed.names.c_name(index);
-        let look = |links| stat_at(fd.as_fd(), name, links, Freshness::Fresh).map_or(Kind::Unknown, |meta| meta.kind());
+        let look = |links| stat_at(dir, name, links, Freshness::Fresh).map_or(Kind::Unknown, |meta| meta.kind());
         if kind == Kind::Unknown {
             kind = look(Links::NoFollow);
         }
@@ -219,10 +152,36 @@ pub(crate) fn read(place: Place<'_>, source: Source, options: &OrderedOptions) -
             listed.others.push(place);
         }
     }
-    if begun.elapsed() > SLOW {
-        listed.fd = Kept::new(fd);
+    listed.sorted = listed.names.len();
+}
+
+/// The directory that is being read.
+enum Handle {
+    Own(OwnedFd),
+    Kept(Arc<Kept>),
+}
+
+impl Handle {
+    /// Keeps it, if there may be another one.
+    fn keep(self) -> Self {
+        match self {
+            Self::Own(fd) => Kept::new(fd).map_or_else(Self::Own, |kept| Self::Kept(Arc::new(kept))),
+            Self::Kept(kept) => Self::Kept(kept),
+        }
     }
-    Ok(listed)
+
+    fn kept(&self) -> Option<Arc<Kept>> {
+        if let Self::Kept(kept) = self { Some(Arc::clone(kept)) } else { None }
+    }
+}
+
+impl AsFd for Handle {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Own(fd) => fd.as_fd(),
+            Self::Kept(kept) => kept.as_fd(),
+        }
+    }
 }
 
 fn links(source: Source, options: &OrderedOptions) -> Links {
@@ -237,22 +196,8 @@ pub(crate) fn is_current(place: Place<'_>, listed: &Listed, options: &OrderedOpt
     let mark = &listed.mark;
     let now = match &listed.fd {
         _ if !mark.settled => return false,
-        Some(own) if mark.change_settled => stat_fd(&own.0, Freshness::Fresh).ok().filter(|meta| meta.nlink > 0),
+        Some(own) if mark.change_settled => stat_fd(own.as_ref(), Freshness::Fresh).ok().filter(|meta| meta.nlink > 0),
         _ => place.stat(links(Source::Listed, options)).ok(),
     };
     now.is_some_and(|meta| mark.is_of(&meta))
-}
-
-impl Mark {
-    fn of(meta: &Meta) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        // Coarser than the clock of any file system, and room for the clock of a server.
-        let is_old = |time: Time| u64::try_from(time.sec).unwrap_or(0) + 2 < now.as_secs();
-        let (settled, change_settled) = (is_old(meta.mtime), is_old(meta.ctime));
-        Self { id: meta.id(), mtime: meta.mtime, ctime: meta.ctime, settled, change_settled }
-    }
-
-    fn is_of(&self, meta: &Meta) -> bool {
-        (self.id, self.mtime, self.ctime) == (meta.id(), meta.mtime, meta.ctime) && meta.kind() == Kind::Dir
-    }
 }

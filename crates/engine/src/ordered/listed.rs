@@ -1,0 +1,127 @@
+//! A directory as it was when it was read, and what tells later whether it is still the same.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use pwalk_fs::{Kind, Meta, Names, Time, file_descriptor_limit};
+
+/// A directory as it was when it was read.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub(super) names: Names,
+    /// Places in `names` of the directories, links to directories among them, in the order of the directory.
+    pub(super) dirs: Vec<u32>,
+    /// Places of everything else.
+    pub(super) others: Vec<u32>,
+    /// Those of `dirs` that are links, in order.
+    pub(super) links: Vec<u32>,
+    pub(super) mark: Mark,
+    /// Names before this place are in one of the lists, unless they are left out.
+    pub(super) sorted: usize,
+    /// The directory itself, kept where calls are slow.
+    pub(super) fd: Option<Arc<Kept>>,
+}
+
+/// A descriptor that is kept, counted among all of them.
+#[derive(Debug)]
+pub(super) struct Kept(OwnedFd);
+
+/// How many are kept in the process. Relaxed: a bound, exact enough.
+static KEPT: AtomicU64 = AtomicU64::new(0);
+/// Never more than this, nor more than a quarter of what the process may have.
+const MOST_KEPT: u64 = 256;
+
+impl Kept {
+    /// If there may be another one; else the descriptor comes back.
+    pub(super) fn new(fd: OwnedFd) -> Result<Self, OwnedFd> {
+        let most = MOST_KEPT.min(file_descriptor_limit() / 4);
+        if KEPT.fetch_add(1, Relaxed) < most {
+            return Ok(Self(fd));
+        }
+        KEPT.fetch_sub(1, Relaxed);
+        Err(fd)
+    }
+}
+
+impl AsFd for Kept {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        KEPT.fetch_sub(1, Relaxed);
+    }
+}
+
+/// What tells whether a directory has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    id: (u64, u64),
+    mtime: Time,
+    ctime: Time,
+    /// Its last modification was long enough before it was read that another one must show.
+    pub(super) settled: bool,
+    /// Its last change of any kind was: being renamed is one.
+    pub(super) change_settled: bool,
+}
+
+impl Listed {
+    /// Nothing yet.
+    pub(super) fn new(mark: Mark) -> Self {
+        let (names, dirs, others, links) = Default::default();
+        Self { names, dirs, others, links, mark, sorted: 0, fd: None }
+    }
+
+    /// Places of the directories (links to directories among them), for [`name`](Self::name).
+    pub fn dirs(&self) -> &[u32] {
+        &self.dirs
+    }
+
+    /// Places of all other entries.
+    pub fn others(&self) -> &[u32] {
+        &self.others
+    }
+
+    /// The name at a place.
+    pub fn name(&self, place: u32) -> &[u8] {
+        self.names.name(place as usize)
+    }
+
+    /// The name of the directory that is `nth` in [`dirs`](Self::dirs).
+    pub fn dir_name(&self, nth: u32) -> &[u8] {
+        self.name(self.dirs[nth as usize])
+    }
+
+    /// Whether the directory that is `nth` in [`dirs`](Self::dirs) is a link to one.
+    pub fn is_link(&self, nth: u32) -> bool {
+        self.links.binary_search(&nth).is_ok()
+    }
+
+    /// How many entries it has.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+}
+
+impl Mark {
+    pub(super) fn of(meta: &Meta) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        // Coarser than the clock of any file system, and room for the clock of a server.
+        let is_old = |time: Time| u64::try_from(time.sec).unwrap_or(0) + 2 < now.as_secs();
+        let (settled, change_settled) = (is_old(meta.mtime), is_old(meta.ctime));
+        Self { id: meta.id(), mtime: meta.mtime, ctime: meta.ctime, settled, change_settled }
+    }
+
+    pub(super) fn is_of(&self, meta: &Meta) -> bool {
+        (self.id, self.mtime, self.ctime) == (meta.id(), meta.mtime, meta.ctime) && meta.kind() == Kind::Dir
+    }
+}
