@@ -1,18 +1,24 @@
 //! The caller's side of reading ahead: takes directories from the plan, and sees to it that they are still what they were.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use pwalk_fs::Meta;
 
 use super::OrderedOptions;
 use super::listed::Listed;
 use super::plan::{Job, Plan, Taken};
 use super::pool::{Pool, pool};
-use super::read::{Failure, Place, Source, is_current, read};
+use super::read::{Failure, Place, Source, fast_listing, is_current, look, read};
 use crate::FollowLinks;
 
-/// Nanoseconds for a directory that the caller had rather read itself than sleep for.
-const FAST: u64 = 100_000;
+/// A directory that takes longer had rather been read by a thread while the caller sleeps.
+const FAST: Duration = Duration::from_micros(100);
+/// So much evidence for slow calls is enough, and no more than twice that is collected.
+const ENOUGH: u32 = 4;
+/// Nothing was read yet. The first directory alone decides.
+const NO_EVIDENCE: u32 = u32::MAX;
 
 /// What the caller of one walk and the threads of the pool share.
 pub(super) struct Shared {
@@ -20,8 +26,9 @@ pub(super) struct Shared {
     plan: Mutex<Plan>,
     /// Something that the caller may wait for was read.
     delivered: Condvar,
-    /// How long reading a directory takes, lately, in nanoseconds. Relaxed: a rough number.
-    pace: AtomicU64,
+    /// Evidence that calls are slow: it grows with each directory that took long, and shrinks with each that did not. A single
+    /// one says little, since the thread may have lost its core in the middle. Relaxed: a rough number.
+    slowness: AtomicU32,
     /// Whether the pool has it in its queue. Relaxed: whoever changes it holds the lock of the plan or of the pool's queue.
     pub(super) queued: AtomicBool,
 }
@@ -34,26 +41,44 @@ impl Shared {
     /// A directory to read, if there is one and reading it now is allowed, and whether there is another one.
     pub(super) fn next_job(&self) -> Option<(Job, bool)> {
         let mut plan = self.plan();
-        let threads = self.options.threads.unwrap_or(usize::MAX);
-        // One of the threads is the caller's.
-        if plan.ready >= self.options.read_ahead || plan.reading + 1 >= threads {
+        if !self.has_room(&plan, self.options.read_ahead) {
             return None;
         }
         let job = plan.next_job()?;
         Some((job, plan.unread > 0))
     }
 
+    /// Whether another thread may read while less than `ready` entries are ready.
+    fn has_room(&self, plan: &Plan, ready: usize) -> bool {
+        // One of the threads is the caller's.
+        plan.ready < ready && plan.reading + 1 < self.options.threads.unwrap_or(usize::MAX)
+    }
+
     /// Whether there is something to read, and room for it.
     pub(super) fn is_hungry(&self) -> bool {
         let plan = self.plan();
-        plan.unread > 0 && plan.ready < self.options.read_ahead
+        plan.unread > 0 && self.has_room(&plan, self.options.read_ahead)
+    }
+
+    /// The same, with so much room that it is worth waking a thread for.
+    fn is_very_hungry(&self) -> bool {
+        let plan = self.plan();
+        plan.unread > 0 && self.has_room(&plan, self.options.read_ahead / 4 * 3)
     }
 
     fn read(&self, place: Place<'_>, source: Source, first: impl FnMut(&Arc<Listed>)) -> Result<Arc<Listed>, Failure> {
         let begun = Instant::now();
         let result = read(place, source, &self.options, first);
-        let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.pace.store(u64::midpoint(self.pace.load(Relaxed), nanos), Relaxed);
+        let own = result.as_ref().map_or(Duration::ZERO, |listed| fast_listing(listed.len()));
+        let before = self.slowness.load(Relaxed);
+        let is_slow = begun.elapsed().saturating_sub(own) > FAST;
+        let after = match (before, is_slow) {
+            (NO_EVIDENCE, true) => ENOUGH,
+            (NO_EVIDENCE, false) => 0,
+            (before, true) => before + 1,
+            (before, false) => before.saturating_sub(2),
+        };
+        self.slowness.store(after.min(2 * ENOUGH), Relaxed);
         result
     }
 
@@ -78,7 +103,8 @@ impl Shared {
 
     /// Whether reading a directory takes less time than sleeping and being woken.
     pub(super) fn is_fast(&self) -> bool {
-        self.pace.load(Relaxed) < FAST
+        let slowness = self.slowness.load(Relaxed);
+        slowness < ENOUGH || slowness == NO_EVIDENCE
     }
 }
 
@@ -105,7 +131,7 @@ impl Ahead {
             options: *options,
             plan: Mutex::default(),
             delivered: Condvar::new(),
-            pace: AtomicU64::new(0),
+            slowness: AtomicU32::new(NO_EVIDENCE),
             queued: AtomicBool::new(false),
         })
     }
@@ -159,14 +185,14 @@ impl Ahead {
         nth: u32,
         place: Place<'_>,
     ) -> Result<(Arc<Listed>, Option<u64>), Failure> {
-        let taken = self.wait_for(branch, nth);
+        let (taken, seen) = self.wait_for(branch, nth, place);
         let Taken::Found(found) = taken else {
             return self.read_here(place, Source::Listed);
         };
         // There is room again.
         self.wake();
         match found.result {
-            Ok(listed) if is_current(place, &listed, &self.shared.options) => Ok((listed, found.branch)),
+            Ok(listed) if is_current(place, &listed, seen, &self.shared.options) => Ok((listed, found.branch)),
             _ => {
                 self.forget(found.branch);
                 self.read_here(place, Source::Listed)
@@ -174,12 +200,23 @@ impl Ahead {
         }
     }
 
-    fn wait_for(&self, branch: u64, place: u32) -> Taken {
+    /// The `nth` sub-directory of `branch`, and what stood there while a thread was reading it, if that is known.
+    fn wait_for(&self, branch: u64, nth: u32, place: Place<'_>) -> (Taken, Option<Meta>) {
+        let mut seen = None;
         let mut plan = self.shared.plan();
         loop {
-            match plan.take(branch, place) {
+            match plan.take(branch, nth) {
                 Taken::Wait => {}
-                taken => return taken,
+                taken => return (taken, seen),
+            }
+            if !self.shared.is_fast() && seen.is_none() {
+                // What is to be compared later can be found out meanwhile.
+                drop(plan);
+                seen = look(place, &self.shared.options);
+                plan = self.shared.plan();
+                if seen.is_some() {
+                    continue;
+                }
             }
             if self.shared.is_fast()
                 && let Some(job) = plan.next_job()
@@ -209,7 +246,7 @@ impl Ahead {
 
     /// Tells the pool if there is something to read.
     fn wake(&mut self) {
-        if self.shared.queued.load(Relaxed) || !self.shared.is_hungry() {
+        if self.shared.queued.load(Relaxed) || !self.shared.is_very_hungry() {
             return;
         }
         self.pool.get_or_insert_with(pool).submit(&self.shared);

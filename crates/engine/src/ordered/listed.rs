@@ -8,20 +8,57 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use pwalk_fs::{Kind, Meta, Names, Time, file_descriptor_limit};
 
 /// A directory as it was when it was read.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Listed {
     pub(super) names: Names,
-    /// Places in `names` of the directories, links to directories among them, in the order of the directory.
-    pub(super) dirs: Vec<u32>,
-    /// Places of everything else.
-    pub(super) others: Vec<u32>,
-    /// Those of `dirs` that are links, in order.
-    pub(super) links: Vec<u32>,
+    /// Places in `names`, in the order of the directory: first of the directories, links to directories among them, then of
+    /// everything else.
+    places: Box<[u32]>,
+    /// How many directories there are.
+    split: usize,
+    /// Those of [`dirs`](Self::dirs) that are links, in order.
+    links: Vec<u32>,
     pub(super) mark: Mark,
-    /// Names before this place are in one of the lists, unless they are left out.
-    pub(super) sorted: usize,
     /// The directory itself, kept where calls are slow.
     pub(super) fd: Option<Arc<Kept>>,
+}
+
+/// A directory as far as it was read.
+///
+/// Each thread has one, and uses it again and again: a listing that grew would be moved several times, and what is made by
+/// one thread and dropped by another makes threads wait for each other in the allocator.
+#[derive(Default)]
+pub(super) struct Scratch {
+    pub(super) names: Names,
+    pub(super) dirs: Vec<u32>,
+    pub(super) others: Vec<u32>,
+    pub(super) links: Vec<u32>,
+    /// Names before this place are in one of the lists, unless they are left out.
+    pub(super) sorted: usize,
+}
+
+/// A directory that had more entries takes its room with it.
+const MOST_SCRATCH: usize = 16_384;
+
+impl Scratch {
+    /// Begins with another directory.
+    pub(super) fn clear(&mut self) {
+        if self.names.len() > MOST_SCRATCH {
+            *self = Self::default();
+            return;
+        }
+        self.names.clear();
+        self.dirs.clear();
+        self.others.clear();
+        self.links.clear();
+        self.sorted = 0;
+    }
+
+    /// What there is up to now, in memory of just its size.
+    pub(super) fn listed(&self, mark: Mark, fd: Option<Arc<Kept>>) -> Listed {
+        let places = [self.dirs.as_slice(), self.others.as_slice()].concat().into_boxed_slice();
+        Listed { names: self.names.clone(), places, split: self.dirs.len(), links: self.links.clone(), mark, fd }
+    }
 }
 
 /// A descriptor that is kept, counted among all of them.
@@ -70,20 +107,14 @@ pub(super) struct Mark {
 }
 
 impl Listed {
-    /// Nothing yet.
-    pub(super) fn new(mark: Mark) -> Self {
-        let (names, dirs, others, links) = Default::default();
-        Self { names, dirs, others, links, mark, sorted: 0, fd: None }
-    }
-
     /// Places of the directories (links to directories among them), for [`name`](Self::name).
     pub fn dirs(&self) -> &[u32] {
-        &self.dirs
+        &self.places[..self.split]
     }
 
     /// Places of all other entries.
     pub fn others(&self) -> &[u32] {
-        &self.others
+        &self.places[self.split..]
     }
 
     /// The name at a place.
@@ -93,7 +124,7 @@ impl Listed {
 
     /// The name of the directory that is `nth` in [`dirs`](Self::dirs).
     pub fn dir_name(&self, nth: u32) -> &[u8] {
-        self.name(self.dirs[nth as usize])
+        self.name(self.dirs()[nth as usize])
     }
 
     /// Whether the directory that is `nth` in [`dirs`](Self::dirs) is a link to one.

@@ -67,7 +67,7 @@ struct State {
     /// Threads that wait.
     idle: usize,
     controller: Controller,
-    /// A walk behind slow calls was here.
+    /// The walk that came last is behind slow calls.
     slow: bool,
     last: Look,
 }
@@ -101,7 +101,7 @@ impl Pool {
     pub(super) fn submit(self: &Arc<Self>, walk: &Arc<Shared>) {
         let mut state = self.lock();
         if !walk.queued.swap(true, Relaxed) {
-            state.slow |= !walk.is_fast();
+            state.slow = !walk.is_fast();
             state.queue.push_back(Arc::downgrade(walk));
             self.call(&mut state);
         }
@@ -109,9 +109,11 @@ impl Pool {
 
     /// Wakes a thread, or starts one.
     fn call(self: &Arc<Self>, state: &mut State) {
-        if state.idle > 0 {
+        if state.threads - state.idle >= state.limit() {
+            // The next that is done finds it in the queue.
+        } else if state.idle > 0 {
             self.work.notify_one();
-        } else if state.threads < state.limit() {
+        } else {
             state.threads += 1;
             let pool = Arc::clone(self);
             let thread = std::thread::Builder::new().name("pwalk-ahead".into()).stack_size(STACK);
@@ -165,10 +167,11 @@ impl Pool {
 }
 
 impl State {
-    /// How many threads may read. Behind slow calls a few more than cores harm nobody, and the caller waits less until
-    /// it is known how many pay.
+    /// How many threads may read. Where calls are fast, one core is the caller's. Behind slow calls a few more than
+    /// cores harm nobody, and the caller waits less until it is known how many pay.
     fn limit(&self) -> usize {
-        if self.slow { self.controller.limit().max(START_SLOW) } else { self.controller.limit() }
+        let limit = self.controller.limit();
+        if self.slow { limit.max(START_SLOW) } else { limit.saturating_sub(1).max(1) }
     }
 
     /// So many directories were read.

@@ -8,13 +8,18 @@ use std::time::{Duration, Instant};
 
 use pwalk_fs::{DirBuf, Errno, Freshness, Kind, Links, Meta, More, open_child, open_path, stat_at, stat_fd, stat_path};
 
-use super::listed::{Kept, Listed, Mark};
+use super::listed::{Kept, Listed, Mark, Scratch};
 use super::{OrderedOptions, c_path, may_be_dir};
 use crate::snapshot::is_snapshot;
 use crate::{FollowLinks, Snapshots};
 
-/// A directory that takes longer to read is behind slow calls.
+/// A directory that takes longer to read is behind slow calls. What its entries take comes on top.
 const SLOW: Duration = Duration::from_micros(200);
+
+/// What the names of so many entries take where calls are fast: less than a microsecond each.
+pub(crate) fn fast_listing(entries: usize) -> Duration {
+    Duration::from_micros(u64::try_from(entries).unwrap_or(u64::MAX))
+}
 
 /// Why a directory was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +41,8 @@ pub(crate) enum Source {
 }
 
 thread_local! {
-    /// Room for the kernel's answer; 64 KiB a thread that reads.
-    static BUFFER: RefCell<DirBuf> = RefCell::default();
+    /// Room for the kernel's answer, and for a directory: 64 KiB and a little more a thread that reads.
+    static ROOM: RefCell<(DirBuf, Scratch)> = RefCell::default();
 }
 
 /// Where a directory is: its whole path, and where that is known its name in a directory that was read.
@@ -59,8 +64,7 @@ impl Place<'_> {
     /// Describes what stands there now.
     fn stat(&self, links: Links) -> Result<Meta, Errno> {
         match self.by_name() {
-            // What looking the name up has just brought; fresh attributes would be asked for once more.
-            Some((fd, name)) => stat_at(fd, name, links, Freshness::Cached),
+            Some((fd, name)) => stat_at(fd, name, links, Freshness::Fresh),
             None => stat_path(&c_path(self.path), links),
         }
     }
@@ -68,7 +72,7 @@ impl Place<'_> {
     fn by_name(&self) -> Option<(BorrowedFd<'_>, &CStr)> {
         let (listed, nth) = self.above?;
         let fd = listed.fd.as_ref()?.as_fd();
-        Some((fd, listed.names.c_name(listed.dirs[nth as usize] as usize)))
+        Some((fd, listed.names.c_name(listed.dirs()[nth as usize] as usize)))
     }
 }
 
@@ -95,36 +99,41 @@ pub(crate) fn read(
     };
     // What opening has just brought.
     let meta = stat_fd(&fd, Freshness::Cached).map_err(Failure::Errno)?;
-    let mut listed = Listed::new(Mark::of(&meta));
-    let mut handle = Handle::Own(fd);
-    let mut early: Option<Arc<Listed>> = None;
-    loop {
-        match BUFFER.with_borrow_mut(|buffer| listed.names.read(handle.as_fd(), buffer)) {
-            Ok(More::Maybe) if early.is_none() && listed.fd.is_none() && begun.elapsed() > SLOW => {
-                handle = handle.keep();
-                listed.fd = handle.kept();
-                sort(&mut listed, handle.as_fd(), options);
-                if !listed.dirs.is_empty() {
-                    let part = Arc::new(listed.clone());
-                    first(&part);
-                    early = Some(part);
+    let mark = Mark::of(&meta);
+    ROOM.with_borrow_mut(|(buffer, scratch)| {
+        scratch.clear();
+        let mut handle = Handle::Own(fd);
+        let mut early: Option<Arc<Listed>> = None;
+        loop {
+            match scratch.names.read(handle.as_fd(), buffer) {
+                Ok(More::Maybe)
+                    if early.is_none()
+                        && handle.kept().is_none()
+                        && begun.elapsed() > SLOW + fast_listing(scratch.names.len()) =>
+                {
+                    handle = handle.keep();
+                    sort(scratch, handle.as_fd(), options);
+                    if !scratch.dirs.is_empty() {
+                        let part = Arc::new(scratch.listed(mark, handle.kept()));
+                        first(&part);
+                        early = Some(part);
+                    }
                 }
+                Ok(More::Maybe) | Err(Errno::INTR) => {}
+                Ok(More::End) => break,
+                Err(errno) => return Err(Failure::Errno(errno)),
             }
-            Ok(More::Maybe) | Err(Errno::INTR) => {}
-            Ok(More::End) => break,
-            Err(errno) => return Err(Failure::Errno(errno)),
         }
-    }
-    if let Some(early) = early.filter(|early| early.len() == listed.len()) {
-        return Ok(early);
-    }
-    sort(&mut listed, handle.as_fd(), options);
-    Ok(Arc::new(listed))
+        if let Some(early) = early.filter(|early| early.len() == scratch.names.len()) {
+            return Ok(early);
+        }
+        sort(scratch, handle.as_fd(), options);
+        Ok(Arc::new(scratch.listed(mark, handle.kept())))
+    })
 }
 
 /// Tells directories from other entries, from where it stopped the last time.
-fn sort(listed: &mut Listed, dir: BorrowedFd<'_>, options: &OrderedOptions) {
-    listed.others.reserve(listed.names.len() - listed.sorted);
+fn sort(listed: &mut Scratch, dir: BorrowedFd<'_>, options: &OrderedOptions) {
     for index in listed.sorted..listed.names.len() {
         let place = u32::try_from(index).unwrap_or(u32::MAX);
         let (mut kind, name) = (listed.names.entry(index).kind, listed.names.c_name(index));
@@ -188,16 +197,25 @@ fn links(source: Source, options: &OrderedOptions) -> Links {
     if source == Source::Root || options.follow_links == FollowLinks::Always { Links::Follow } else { Links::NoFollow }
 }
 
-/// Whether the directory at `place` is still what was read.
+/// What stands at `place` now.
+pub(crate) fn look(place: Place<'_>, options: &OrderedOptions) -> Option<Meta> {
+    place.stat(links(Source::Listed, options)).ok()
+}
+
+/// Whether the directory at `place` is still what was read. `seen`: what stood there when the caller had asked for it already, if
+/// somebody looked.
 ///
-/// Where calls are slow and the directory is still open, it is asked itself: renaming or removing it shows in its time of change and its
-/// number of links, and looking up a name costs a call or two more.
-pub(crate) fn is_current(place: Place<'_>, listed: &Listed, options: &OrderedOptions) -> bool {
+/// Where calls are slow and the directory is still open, it is asked itself: renaming or removing it shows in its time of
+/// change and its number of links, and looking up a name costs a call or two more.
+pub(crate) fn is_current(place: Place<'_>, listed: &Listed, seen: Option<Meta>, options: &OrderedOptions) -> bool {
     let mark = &listed.mark;
-    let now = match &listed.fd {
+    let now = match (&listed.fd, seen) {
         _ if !mark.settled => return false,
-        Some(own) if mark.change_settled => stat_fd(own.as_ref(), Freshness::Fresh).ok().filter(|meta| meta.nlink > 0),
-        _ => place.stat(links(Source::Listed, options)).ok(),
+        (_, Some(seen)) => Some(seen),
+        (Some(own), None) if mark.change_settled => {
+            stat_fd(own.as_ref(), Freshness::Fresh).ok().filter(|meta| meta.nlink > 0)
+        }
+        _ => look(place, options),
     };
     now.is_some_and(|meta| mark.is_of(&meta))
 }
