@@ -108,3 +108,11 @@ def test_the_command(tree):
         [os.path.join(os.path.dirname(sys.executable), "pwalk"), "walk", tree], capture_output=True, text=True
     )
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 3, done.stderr
+
+
+def test_the_other_command(tree):
+    program = os.path.join(os.path.dirname(sys.executable), "pfind")
+    done = subprocess.run([program, tree], capture_output=True)
+    found = subprocess.run(["find", tree, "-type", "f", "-printf", "%i\t%p\n"], capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == sorted(found.stdout.splitlines())

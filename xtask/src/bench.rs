@@ -11,6 +11,7 @@ mod machine;
 mod memory;
 mod mount;
 mod peers;
+mod python;
 mod race;
 mod size;
 mod table;
@@ -27,10 +28,10 @@ pub(crate) struct Arguments {
     /// What to measure
     #[arg(value_enum, default_value_t = Suite::All)]
     suite: Suite,
-    /// Walk this tree instead of a synthetic one (walk and size)
+    /// Walk this tree instead of a synthetic one (walk, size and python)
     #[arg(long, value_name = "DIR")]
     tree: Option<PathBuf>,
-    /// Entries of the synthetic trees (walk, flat and size); they are kept for the next run
+    /// Entries of the synthetic trees (walk, flat, size and python); they are kept for the next run
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     entries: u64,
     /// Rounds; the medians over them are compared
@@ -53,6 +54,8 @@ enum Suite {
     Memory,
     /// Bytes an entry of each format
     Size,
+    /// The Python package: walks, reports, scans
+    Python,
     /// All of them
     All,
 }
@@ -65,6 +68,7 @@ const SUITES: &[(Suite, Measure)] = &[
     (Suite::Flat, flat::measure),
     (Suite::Memory, memory::measure),
     (Suite::Size, size::measure),
+    (Suite::Python, python::measure),
 ];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {

@@ -8,6 +8,8 @@ mod args;
 mod docs;
 mod human;
 mod legacy;
+mod out;
+mod pfind;
 mod progress;
 mod report;
 mod signals;
@@ -18,6 +20,8 @@ use std::ffi::OsString;
 use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command};
+
+pub use pfind::main as pfind;
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,11 +1,10 @@
 //! `pwalk walk`: each directory with the number of directories and files in it.
 
 use std::convert::Infallible;
-use std::io::{IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use pwalk_engine::{
     Batch, Context, Descend, Dir, Ended, Frontier, Listing, Needs, Outcome, Silent, Sink, Totals, Visitor, WalkError,
@@ -15,22 +14,12 @@ use pwalk_engine::{
 use crate::Exit;
 use crate::args::WalkArgs;
 use crate::human::shown;
+use crate::out::{Lines, Out};
 use crate::report::roots;
 use crate::signals::cancel_on_signals;
 
-/// Whole lines are written at once, so many bytes at a time.
-const BLOCK: usize = 64 << 10;
-
-/// Where the lines go, and whether that failed.
-struct Out {
-    failed: Mutex<Option<std::io::Error>>,
-    /// Names on a terminal are escaped; a pipe gets the bytes.
-    terminal: bool,
-}
-
 struct Lister {
-    out: Arc<Out>,
-    lines: Vec<u8>,
+    lines: Lines,
     path: Vec<u8>,
 }
 
@@ -39,18 +28,6 @@ struct Lister {
 struct Inside {
     dirs: AtomicU64,
     files: AtomicU64,
-}
-
-impl Lister {
-    fn flush(&mut self) -> bool {
-        let mut failed = self.out.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        if failed.is_none() {
-            // Under the lock, so that blocks do not mix.
-            *failed = std::io::stdout().lock().write_all(&self.lines).err();
-        }
-        self.lines.clear();
-        failed.is_none()
-    }
 }
 
 impl Visitor for Lister {
@@ -72,14 +49,10 @@ impl Visitor for Lister {
         // A directory that was not read has no numbers; the error tells of it.
         let Some(inside) = dir.state().filter(|_| dir.listing() != Listing::Unread) else { return };
         dir.path_into(&mut self.path);
-        if self.out.terminal {
-            self.lines.extend_from_slice(shown(&self.path).as_bytes());
-        } else {
-            self.lines.extend_from_slice(&self.path);
-        }
         let (dirs, files) = (inside.dirs.load(Relaxed), inside.files.load(Relaxed));
-        self.lines.extend_from_slice(format!(": {dirs} dirs, {files} files\n").as_bytes());
-        if (self.lines.len() >= BLOCK || self.out.terminal) && !self.flush() {
+        self.lines.path(&self.path);
+        self.lines.text(&format!(": {dirs} dirs, {files} files"));
+        if !self.lines.end() {
             cx.stop();
         }
     }
@@ -102,12 +75,12 @@ impl Sink for Walk {
     }
 
     fn worker(&self) -> Lister {
-        Lister { out: Arc::clone(&self.0), lines: Vec::new(), path: Vec::new() }
+        Lister { lines: Lines::new(&self.0), path: Vec::new() }
     }
 
     fn finish(self, workers: Vec<Lister>, outcome: &Outcome) -> Result<(Ended, u64), Infallible> {
         for mut worker in workers {
-            worker.flush();
+            worker.lines.flush();
         }
         Ok((outcome.ended, outcome.errors))
     }
@@ -116,29 +89,22 @@ impl Sink for Walk {
 pub(crate) fn run(args: &WalkArgs) -> anyhow::Result<Exit> {
     let cancel = cancel_on_signals()?;
     let (options, _) = args.tree.options(&cancel)?;
-    let out = Arc::new(Out { failed: Mutex::new(None), terminal: std::io::stdout().is_terminal() });
-    let (there, missing) = tell_missing(&args.paths);
+    let out = Out::new();
+    let (there, missing) = tell_missing("pwalk", &args.paths);
     if there.is_empty() {
         return Ok(Exit::Failed);
     }
     let start = Frontier::start(roots(&there));
     let Ok((ended, errors)) = fold(Walk(Arc::clone(&out)), start, &options, &Silent);
-    let failed = out.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-    match failed {
-        Some(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Failed),
-        Some(error) => Err(anyhow::Error::new(error).context("cannot write to standard output")),
-        None if ended == Ended::Cancelled => Ok(Exit::Interrupted),
-        None if missing || errors > 0 || ended != Ended::Whole => Ok(Exit::Partial),
-        None => Ok(Exit::Complete),
-    }
+    out.exit(ended, missing || errors > 0)
 }
 
 /// The paths that exist, and whether some do not: told at once, because nothing was "removed while walking" there.
 #[expect(clippy::print_stderr, reason = "this is the command line")]
-fn tell_missing(paths: &[PathBuf]) -> (Vec<PathBuf>, bool) {
+pub(crate) fn tell_missing(program: &str, paths: &[PathBuf]) -> (Vec<PathBuf>, bool) {
     let is_there = |path: &&PathBuf| match path.symlink_metadata() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("pwalk: {}: No such file or directory; check the path", shown(path.as_os_str().as_bytes()));
+            eprintln!("{program}: {}: No such file or directory; check the path", shown(path.as_os_str().as_bytes()));
             false
         }
         _ => true,

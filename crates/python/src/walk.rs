@@ -111,11 +111,8 @@ impl State {
     }
 
     fn list<'py>(&self, py: Python<'py>, listed: &Listed, places: &[u32]) -> PyResult<Bound<'py, PyList>> {
-        let list = PyList::empty(py);
-        for &place in places {
-            list.append(self.names.object(py, listed.name(place))?)?;
-        }
-        Ok(list)
+        let names = places.iter().map(|&place| self.names.object(py, listed.name(place)));
+        PyList::new(py, names.collect::<PyResult<Vec<_>>>()?)
     }
 
     /// Tells the walk what the caller wants of the sub-directories it was given, if it changed them.

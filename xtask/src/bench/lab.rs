@@ -101,6 +101,11 @@ impl Lab {
         self.scratch.path().join(name)
     }
 
+    /// The program.
+    pub(super) fn pwalk(&self) -> &Path {
+        &self.pwalk
+    }
+
     /// `pwalk report` into a file whose name decides the format.
     pub(super) fn report(&self, root: &Path, file: &str, flags: &[&str]) -> Contender {
         let output = self.output(file);

@@ -16,6 +16,7 @@ mod ledger;
 mod options;
 mod output;
 mod parquet;
+mod pfind;
 mod recipes;
 mod unread;
 mod walk;
