@@ -48,7 +48,7 @@ pub(crate) enum Command {
     },
     /// Print the manual page, or write those of all commands to a directory
     Man {
-        /// Where to write pwalk.1, pwalk-report.1, …
+        /// Where to write pwalk.1, pwalk-report.1, pfind.1, …
         directory: Option<PathBuf>,
     },
 }

@@ -8,6 +8,7 @@ use clap::CommandFactory;
 
 use crate::Exit;
 use crate::args::Cli;
+use crate::pfind::FindArgs;
 
 pub(crate) fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
     let mut text = Vec::new();
@@ -21,6 +22,7 @@ pub(crate) fn man(directory: Option<&Path>) -> anyhow::Result<Exit> {
         let place = || format!("cannot write manual pages to {}", directory.display());
         std::fs::create_dir_all(directory).with_context(place)?;
         clap_mangen::generate_to(Cli::command(), directory).with_context(place)?;
+        clap_mangen::generate_to(FindArgs::command(), directory).with_context(place)?;
         return Ok(Exit::Complete);
     }
     let mut text = Vec::new();
