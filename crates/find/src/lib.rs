@@ -1,0 +1,21 @@
+//! The language of `find`: what its arguments mean.
+//!
+//! Administrators' scripts speak it, so it is GNU find's, with its rules for what comes first, what is implied and what is an
+//! error. Arguments are bytes, and stay so.
+//!
+//! * [`expr`]: what was said, as a tree; it can be printed as arguments again, and parsed to the same tree;
+//! * [`parse`]: arguments to that tree, or find's own message about what is wrong with them. Nothing outside is asked: whether
+//!   a user or a file of that name exists is for later;
+//! * [`glob`]: patterns of names (`fnmatch`);
+//! * [`mode`]: permissions as `chmod` writes them;
+//! * [`number`]: `+N`, `-N`, `N`, sizes and times.
+//!
+//! Rejected: a parser generator. The language is a list of words with a fixed number of arguments each, and its messages
+//! name the word.
+
+pub mod expr;
+pub mod glob;
+pub mod mode;
+pub mod number;
+pub mod parse;
+mod print;
