@@ -9,13 +9,17 @@
 //! * [`glob`]: patterns of names (`fnmatch`);
 //! * [`mode`]: permissions as `chmod` writes them;
 //! * [`number`]: `+N`, `-N`, `N`, sizes and times.
+//! * [`check`]: a test made ready, and asked of an entry.
+//! * [`plan`]: in which order to ask, and what must be known for it.
 //!
 //! Rejected: a parser generator. The language is a list of words with a fixed number of arguments each, and its messages
 //! name the word.
 
+pub mod check;
 pub mod expr;
 pub mod glob;
 pub mod mode;
 pub mod number;
 pub mod parse;
+pub mod plan;
 mod print;
