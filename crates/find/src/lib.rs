@@ -10,6 +10,7 @@
 //! * [`mode`]: permissions as `chmod` writes them;
 //! * [`number`]: `+N`, `-N`, `N`, sizes and times.
 //! * [`check`]: a test made ready, and asked of an entry.
+//! * [`format`](mod@format): what `-printf` makes of an entry;
 //! * [`plan`]: in which order to ask, and what must be known for it.
 //!
 //! Rejected: a parser generator. The language is a list of words with a fixed number of arguments each, and its messages
@@ -17,6 +18,7 @@
 
 pub mod check;
 pub mod expr;
+pub mod format;
 pub mod glob;
 pub mod mode;
 pub mod number;
