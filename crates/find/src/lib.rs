@@ -7,6 +7,7 @@
 //! * [`parse`]: arguments to that tree, or find's own message about what is wrong with them. Nothing outside is asked: whether
 //!   a user or a file of that name exists is for later;
 //! * [`glob`]: patterns of names (`fnmatch`);
+//! * [`regex`]: the dialects of regular expressions;
 //! * [`mode`]: permissions as `chmod` writes them;
 //! * [`number`]: `+N`, `-N`, `N`, sizes and times.
 //! * [`check`]: a test made ready, and asked of an entry.
@@ -25,3 +26,4 @@ pub mod number;
 pub mod parse;
 pub mod plan;
 mod print;
+pub mod regex;

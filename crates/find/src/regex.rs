@@ -1,0 +1,340 @@
+//! `-regex`: the dialects of regular expressions that find knows, as expressions of the `regex` library.
+//!
+//! find asks whether an expression matches a whole path. Which of several ways it would match first does not matter then, so a
+//! library that takes linear time whatever the expression is can answer for all dialects, once it is told what is an operator.
+//! What is one differs by dialect: [`Dialect`].
+//!
+//! Back-references cannot be answered in linear time; an expression with one is refused.
+
+mod dialect;
+mod list;
+
+use dialect::{Dialect, Start};
+
+use crate::expr::{IgnoreCase, RegexType};
+
+/// An expression, ready to be compared with paths.
+#[derive(Clone, Debug)]
+pub struct PathRegex(regex::bytes::Regex);
+
+/// Why an expression is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what they are")]
+pub enum RegexError {
+    #[error("Unmatched ( or \\(")]
+    OpenGroup,
+    #[error("Unmatched ) or \\)")]
+    ClosedGroup,
+    #[error("Invalid preceding regular expression")]
+    NothingToRepeat,
+    #[error("Unmatched [, [^, [:, [., or [=")]
+    OpenList,
+    #[error("Invalid range end")]
+    BadRange,
+    #[error("Invalid character class name")]
+    BadClass,
+    #[error("Invalid content of \\{{\\}}")]
+    BadInterval,
+    #[error("Unmatched \\{{")]
+    OpenInterval,
+    #[error("Trailing backslash")]
+    TrailingBackslash,
+    #[error("Invalid back reference")]
+    BadBackReference,
+    #[error("back-references (\\1 to \\9) are not supported")]
+    BackReference,
+    #[error("Regular expression too big")]
+    TooBig,
+}
+
+impl PathRegex {
+    /// Reads an expression.
+    ///
+    /// # Errors
+    /// What is wrong with it, in the C library's words.
+    pub fn new(pattern: &[u8], kind: RegexType, ignore_case: IgnoreCase) -> Result<Self, RegexError> {
+        let dialect = Dialect::of(kind);
+        let mut translation =
+            Translation { dialect, rest: pattern, ignore_case: ignore_case == IgnoreCase::Yes, depth: 0, closed: 0 };
+        let text = translation.alternatives()?;
+        if !translation.rest.is_empty() {
+            return Err(RegexError::ClosedGroup);
+        }
+        let flags = match (dialect.dot_newline, ignore_case) {
+            (true, IgnoreCase::No) => "(?s)",
+            (true, IgnoreCase::Yes) => "(?si)",
+            (false, IgnoreCase::No) => "",
+            (false, IgnoreCase::Yes) => "(?i)",
+        };
+        let whole = format!("{flags}\\A(?:{text})\\z");
+        regex::bytes::Regex::new(&whole).map(Self).map_err(|_| RegexError::TooBig)
+    }
+
+    /// Whether the whole of a path matches.
+    pub fn matches(&self, path: &[u8]) -> bool {
+        self.0.is_match(path)
+    }
+}
+
+/// How deep groups may nest.
+const DEEPEST: usize = 200;
+
+struct Translation<'p> {
+    dialect: Dialect,
+    rest: &'p [u8],
+    ignore_case: bool,
+    depth: usize,
+    /// Groups that are closed: what a back-reference may refer to.
+    closed: usize,
+}
+
+/// What stands next in the expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Token {
+    Open,
+    Close,
+    Or,
+    Star,
+    Plus,
+    Question,
+    Brace,
+    Dot,
+    List,
+    Hat,
+    Dollar,
+    /// An escape that stands for characters, in the library's words.
+    Escape(&'static str),
+    /// An escape that stands for a place between them.
+    Anchor(&'static str),
+    Reference(u8),
+    /// A character of the expression, one to four bytes long.
+    Literal,
+}
+
+/// What was read.
+enum Atom {
+    /// Something that may be repeated.
+    Thing(String),
+    /// A place, which cannot.
+    Anchor(String),
+    /// Nothing.
+    Passed,
+}
+
+impl Translation<'_> {
+    /// The next token, and how many bytes of the expression it takes.
+    fn peek(&self) -> Result<Option<(Token, usize)>, RegexError> {
+        let Some(first) = self.rest.first() else { return Ok(None) };
+        if *first == b'\\' {
+            let second = *self.rest.get(1).ok_or(RegexError::TrailingBackslash)?;
+            let token = self.dialect.escaped(second).unwrap_or(Token::Literal);
+            // A literal behind a backslash is the character without it.
+            return Ok(Some((token, if token == Token::Literal { 1 } else { 2 })));
+        }
+        Ok(Some((self.dialect.plain(*first).unwrap_or(Token::Literal), 1)))
+    }
+
+    fn skip(&mut self, len: usize) {
+        self.rest = &self.rest[len..];
+    }
+
+    fn alternatives(&mut self) -> Result<String, RegexError> {
+        let mut text = self.branch()?;
+        while let Some((Token::Or, len)) = self.peek()? {
+            self.skip(len);
+            text.push('|');
+            text.push_str(&self.branch()?);
+        }
+        Ok(text)
+    }
+
+    fn branch(&mut self) -> Result<String, RegexError> {
+        let mut text = String::new();
+        let (mut is_start, mut hat_is_anchor) = (true, true);
+        while let Some((token, len)) = self.peek()? {
+            match token {
+                Token::Or => break,
+                Token::Close if self.depth > 0 => break,
+                Token::Close if !self.dialect.lone_close_is_literal => return Err(RegexError::ClosedGroup),
+                _ => {}
+            }
+            match self.atom(token, len, is_start, hat_is_anchor)? {
+                Atom::Passed => {}
+                // Behind an anchor an operator has as little to repeat as at the start.
+                Atom::Anchor(anchor) => {
+                    text.push_str(&anchor);
+                    (is_start, hat_is_anchor) = (true, token == Token::Hat);
+                }
+                Atom::Thing(thing) => {
+                    text.push_str(&self.repeated(thing)?);
+                    (is_start, hat_is_anchor) = (false, false);
+                }
+            }
+        }
+        Ok(text)
+    }
+
+    fn atom(&mut self, token: Token, len: usize, is_start: bool, hat_is_anchor: bool) -> Result<Atom, RegexError> {
+        Ok(Atom::Thing(match token {
+            Token::Open => {
+                self.skip(len);
+                self.group()?
+            }
+            Token::Dot => {
+                self.skip(len);
+                ".".to_owned()
+            }
+            Token::List => {
+                self.skip(len);
+                list::translate(&mut self.rest, self.dialect, self.ignore_case)?
+            }
+            Token::Escape(text) => {
+                self.skip(len);
+                text.to_owned()
+            }
+            Token::Anchor(text) => {
+                self.skip(len);
+                return Ok(Atom::Anchor(text.to_owned()));
+            }
+            Token::Reference(number) => {
+                let is_there = usize::from(number) <= self.closed;
+                return Err(if is_there { RegexError::BackReference } else { RegexError::BadBackReference });
+            }
+            Token::Hat if hat_is_anchor || self.dialect.anchors_anywhere => {
+                self.skip(len);
+                return Ok(Atom::Anchor("(?m:^)".to_owned()));
+            }
+            Token::Dollar if self.dialect.anchors_anywhere || self.is_end(len)? => {
+                self.skip(len);
+                return Ok(Atom::Anchor("(?m:$)".to_owned()));
+            }
+            Token::Star | Token::Plus | Token::Question | Token::Brace if is_start => {
+                match self.dialect.operator_at_start(token) {
+                    Start::Invalid => return Err(RegexError::NothingToRepeat),
+                    Start::Skipped => {
+                        self.skip(len);
+                        return Ok(Atom::Passed);
+                    }
+                    Start::Literal => self.literal(len)?,
+                }
+            }
+            _ => self.literal(len)?,
+        }))
+    }
+
+    /// Whether an alternative ends behind so many bytes.
+    fn is_end(&self, len: usize) -> Result<bool, RegexError> {
+        let after = Translation { rest: &self.rest[len..], ..*self };
+        Ok(match after.peek()? {
+            None | Some((Token::Or, _)) => true,
+            Some((Token::Close, _)) => self.depth > 0,
+            Some(_) => false,
+        })
+    }
+
+    fn group(&mut self) -> Result<String, RegexError> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(RegexError::TooBig);
+        }
+        let inner = self.alternatives()?;
+        let Some((Token::Close, len)) = self.peek()? else { return Err(RegexError::OpenGroup) };
+        self.skip(len);
+        self.depth -= 1;
+        self.closed += 1;
+        Ok(format!("(?:{inner})"))
+    }
+
+    /// A character that stands for itself; `len`: what of the expression stands before it, or is it.
+    fn literal(&mut self, len: usize) -> Result<String, RegexError> {
+        if self.rest[0] == b'\\' && len <= 2 {
+            self.skip(1);
+        }
+        let (text, len) = list::character(self.rest).ok_or(RegexError::TrailingBackslash)?;
+        self.skip(len);
+        Ok(text)
+    }
+
+    /// What follows an atom: any number of operators.
+    fn repeated(&mut self, mut atom: String) -> Result<String, RegexError> {
+        let mut is_repeated = false;
+        while let Some((token, len)) = self.peek()? {
+            if is_repeated && self.dialect.repeats_once && matches!(token, Token::Star | Token::Brace) {
+                return Err(RegexError::NothingToRepeat);
+            }
+            let operator = match token {
+                Token::Star => "*".to_owned(),
+                Token::Plus => "+".to_owned(),
+                Token::Question => "?".to_owned(),
+                Token::Brace => match self.interval(len)? {
+                    Some(interval) => interval,
+                    None => break,
+                },
+                _ => break,
+            };
+            if token != Token::Brace {
+                self.skip(len);
+            }
+            atom = format!("(?:{atom}){operator}");
+            is_repeated = true;
+        }
+        Ok(atom)
+    }
+
+    /// `{n}`, `{n,}`, `{,m}`, `{n,m}`; none if it stands for itself.
+    fn interval(&mut self, len: usize) -> Result<Option<String>, RegexError> {
+        let close: &[u8] = if len == 2 { b"\\}" } else { b"}" };
+        let body = &self.rest[len..];
+        let end = body.windows(close.len()).position(|window| window == close);
+        match end.map(|end| (Bounds::parse(&body[..end]), end)) {
+            Some((Bounds::From(from, to), end)) => {
+                self.skip(len + end + close.len());
+                let to = to.map_or(String::new(), |to| to.to_string());
+                Ok(Some(format!("{{{from},{to}}}")))
+            }
+            Some((Bounds::Wrong, _)) => Err(RegexError::BadInterval),
+            Some((Bounds::None, _)) | None if self.dialect.bad_interval_is_literal => Ok(None),
+            Some((Bounds::None, _)) => Err(RegexError::BadInterval),
+            None => Err(RegexError::OpenInterval),
+        }
+    }
+}
+
+/// What stands between braces.
+enum Bounds {
+    From(u32, Option<u32>),
+    /// Numbers, or nothing, which make no sense.
+    Wrong,
+    /// Something else.
+    None,
+}
+
+impl Bounds {
+    fn parse(text: &[u8]) -> Self {
+        let (from, to) = match text.iter().position(|b| *b == b',') {
+            None => (text, None),
+            Some(comma) => (&text[..comma], Some(&text[comma + 1..])),
+        };
+        let is_number = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
+        if !is_number(from) || !to.is_none_or(is_number) {
+            return Self::None;
+        }
+        // The C library takes no more than 32,767.
+        let number = |part: &[u8]| std::str::from_utf8(part).ok()?.parse::<u32>().ok().filter(|n| *n <= 0x7fff);
+        match (from, to) {
+            (b"", None) => Self::Wrong,
+            (from, None) => number(from).map_or(Self::Wrong, |exact| Self::From(exact, Some(exact))),
+            (from, Some(to)) => {
+                let from = if from.is_empty() { Some(0) } else { number(from) };
+                match (from, to) {
+                    (Some(from), b"") => Self::From(from, None),
+                    (Some(from), to) => match number(to) {
+                        Some(to) if from <= to => Self::From(from, Some(to)),
+                        _ => Self::Wrong,
+                    },
+                    (None, _) => Self::Wrong,
+                }
+            }
+        }
+    }
+}
