@@ -17,6 +17,7 @@ use crate::expr::{Access, Bits, IgnoreCase, Span, Stamp, TypeLetter, What};
 use crate::glob::Glob;
 use crate::mode::Mode;
 use crate::number::{Amount, Compare, Count, Size};
+use crate::regex::PathRegex;
 
 /// An entry as far as it is known.
 pub struct Subject<'a> {
@@ -60,6 +61,9 @@ pub trait Ask {
 
     /// Whether a number has a group's name.
     fn has_group(&self, gid: u32) -> bool;
+
+    /// The type of the file system that an entry is on.
+    fn fs_type(&self, meta: &Meta) -> Vec<u8>;
 }
 
 /// What a check has to know.
@@ -84,6 +88,8 @@ pub enum Check {
     Constant(bool),
     /// A pattern.
     Pattern(What, Glob),
+    /// A regular expression on the path.
+    Regex(PathRegex),
     /// One of these types.
     Type(Vec<TypeLetter>),
     /// One of these types on the other side of a link.
@@ -116,6 +122,8 @@ pub enum Check {
     Inode(Count),
     /// Device and inode.
     SameFile((u64, u64)),
+    /// The type of the file system.
+    FsType(Vec<u8>),
     /// What the user may do.
     Access(Access),
 }
@@ -178,7 +186,7 @@ impl Check {
     pub fn cost(&self) -> Cost {
         match self {
             Self::Constant(_) => Cost::Nothing,
-            Self::Pattern(What::Name | What::Path, _) => Cost::Name,
+            Self::Pattern(What::Name | What::Path, _) | Self::Regex(_) => Cost::Name,
             Self::Type(_) => Cost::Kind,
             Self::Pattern(What::Link, _) | Self::XType(_) | Self::Empty | Self::Access(_) => Cost::Call,
             _ => Cost::Meta,
@@ -198,6 +206,7 @@ impl Check {
             Self::Pattern(What::Link, glob) => {
                 Some(subject.kind == Kind::Symlink && glob.matches(&subject.ask.link()?))
             }
+            Self::Regex(regex) => Some(regex.matches(subject.path)),
             Self::Type(letters) => is_one(letters, subject.kind),
             Self::XType(letters) => is_one(letters, subject.ask.other_kind()?),
             Self::Empty => match subject.kind {
@@ -225,6 +234,7 @@ impl Check {
             Self::Links(count) => of_meta(&|meta| count.holds(meta.nlink.into())),
             Self::Inode(count) => of_meta(&|meta| count.holds(meta.ino)),
             Self::SameFile(id) => of_meta(&|meta| meta.id() == *id),
+            Self::FsType(name) => of_meta(&|meta| subject.ask.fs_type(meta) == *name),
             Self::Access(access) => Some(subject.ask.may(*access)),
         })
     }

@@ -12,6 +12,7 @@
 //! * [`number`]: `+N`, `-N`, `N`, sizes and times.
 //! * [`check`]: a test made ready, and asked of an entry.
 //! * [`format`](mod@format): what `-printf` makes of an entry;
+//! * [`program`]: a query made ready: names looked up, dates and expressions read;
 //! * [`plan`]: in which order to ask, and what must be known for it.
 //!
 //! Rejected: a parser generator. The language is a list of words with a fixed number of arguments each, and its messages
@@ -26,4 +27,6 @@ pub mod number;
 pub mod parse;
 pub mod plan;
 mod print;
+pub mod program;
 pub mod regex;
+mod shown;

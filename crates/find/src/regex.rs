@@ -2,7 +2,7 @@
 //!
 //! find asks whether an expression matches a whole path. Which of several ways it would match first does not matter then, so a
 //! library that takes linear time whatever the expression is can answer for all dialects, once it is told what is an operator.
-//! What is one differs by dialect: [`Dialect`].
+//! What is one differs by dialect (`regex/dialect.rs`).
 //!
 //! Back-references cannot be answered in linear time; an expression with one is refused.
 

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use pwalk_find::check::{Ask, Check, Subject, Window};
 use pwalk_find::expr::{Access, Expr, Test};
 use pwalk_find::parse::parse;
-use pwalk_fs::{Errno, Kind, Links, Time, stat_path};
+use pwalk_fs::{Errno, Kind, Links, Meta, Time, stat_path};
 
 /// One entry, asked through the standard library.
 struct Entry(PathBuf);
@@ -49,6 +49,9 @@ impl Ask for Entry {
 
     fn has_group(&self, gid: u32) -> bool {
         gid == 0
+    }
+    fn fs_type(&self, _: &Meta) -> Vec<u8> {
+        b"ext4".to_vec()
     }
 }
 

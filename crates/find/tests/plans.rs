@@ -37,6 +37,9 @@ impl Ask for Answers {
     fn has_group(&self, gid: u32) -> bool {
         gid == 0
     }
+    fn fs_type(&self, _: &Meta) -> Vec<u8> {
+        b"ext4".to_vec()
+    }
 }
 
 /// What was done. Actions with an even number are true.

@@ -1,23 +1,6 @@
 //! What can be wrong with arguments, in find's own words.
 
-use std::fmt;
-
-/// Bytes in a message: what could move a cursor is escaped.
-struct Shown<'a>(&'a [u8]);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.utf8_chunks() {
-            for c in chunk.valid().chars() {
-                if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
-            }
-            for byte in chunk.invalid() {
-                write!(f, "\\{byte:03o}")?;
-            }
-        }
-        Ok(())
-    }
-}
+use crate::shown::Shown;
 
 /// Why arguments mean nothing. Each message is find's, and names the argument.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
