@@ -75,6 +75,10 @@ fn make(root: &Path) {
         let then = now - Duration::from_secs(hours * 3600 + 90);
         file.set_times(FileTimes::new().set_modified(then).set_accessed(then + Duration::from_secs(1800))).unwrap();
     }
+    for hours in [1, 12, 23, 25, 36, 47, 49, 100] {
+        let file = File::create(root.join(format!("used{hours}"))).unwrap();
+        file.set_times(FileTimes::new().set_accessed(now + Duration::from_secs(hours * 3600))).unwrap();
+    }
     let future = File::create(root.join("future")).unwrap();
     future.set_times(FileTimes::new().set_modified(now + Duration::from_secs(100_000))).unwrap();
     symlink("size0", root.join("to-file")).unwrap();
@@ -85,6 +89,17 @@ fn make(root: &Path) {
 }
 
 const TESTS: &[&str] = &[
+    "-used 0",
+    "-used 1",
+    "-used 2",
+    "-used -1",
+    "-used -2",
+    "-used +0",
+    "-used +1",
+    "-used 1.5",
+    "-used -1.5",
+    "-used +1.5",
+    "-used +-1",
     "-true",
     "-false",
     "-name size*",
