@@ -269,7 +269,7 @@ pub fn stamp_of(meta: &Meta, stamp: Stamp) -> Option<Time> {
     }
 }
 
-/// Days from the last change of the inode to the last access, begun ones counted whole: an access before it is no use.
+/// Days from the last change of the inode to the last access, the first one being the first: an access before it is no use.
 fn was_used(meta: &Meta, amount: Amount) -> bool {
     let nanos = |time: Time| i128::from(time.sec) * 1_000_000_000 + i128::from(time.nsec);
     let used = nanos(meta.atime) - nanos(meta.ctime);
@@ -279,6 +279,6 @@ fn was_used(meta: &Meta, amount: Amount) -> bool {
         && match amount.compare {
             Compare::More => days > amount.bound,
             Compare::Less => days < amount.bound,
-            Compare::Equal => days > amount.bound - 1.0 && days <= amount.bound,
+            Compare::Equal => days >= amount.bound - 1.0 && days < amount.bound,
         }
 }
