@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import _pwalk
-from ._options import Path, Walking, paths, patterns, unreadable
+from ._options import Path, how_to_walk, paths, unreadable, whole
 
 
 class Report(tuple[str, "list[Any]"]):
@@ -33,6 +33,19 @@ class Report(tuple[str, "list[Any]"]):
         made = super().__new__(cls, (output, errors))
         made.__dict__.update(details)
         return made
+
+    @property
+    def output(self) -> str:
+        """The path of the file."""
+        return self[0]
+
+    @property
+    def errors(self) -> list[Any]:
+        """The paths that could not be read."""
+        return self[1]
+
+    def __reduce__(self) -> tuple[type[Report], tuple[str, list[Any], dict[str, Any]]]:
+        return Report, (self[0], self[1], dict(vars(self)))
 
     def __repr__(self) -> str:
         details = "".join(f", {name}={value!r}" for name, value in vars(self).items())
@@ -66,7 +79,8 @@ def report(
     *compress*: how CSV is compressed: ``"zstd"``, ``"gzip"``, ``"none"``, or ``"auto"``: as the name says. A missing suffix
     ``.zst`` or ``.gz`` is added. *level*: zstd -7 to 22, gzip 0 to 9, Parquet 1 to 22.
     *header*: whether CSV has its header line.
-    *max_threads*: how many threads read; by default as many as pay, measured while walking.
+    *max_threads*: how many threads read, 1 to 4096; by default as many as pay, measured while walking. The cores are those that
+    SLURM (``SLURM_CPUS_ON_NODE``), the control group and the affinity mask leave to this process.
     *max_iops*: at most so many system calls a second.
     *ignore_snapshots*: leave out ``.snapshot`` directories and their like.
     *exclude*: patterns as in ``.gitignore`` of what to leave out. *depth*: read directories down to so many levels below
@@ -85,21 +99,15 @@ def report(
     if format not in (None, "csv", "parquet"):
         raise ValueError(f"Invalid format: {format!r}; use 'csv' or 'parquet'")
     tops = paths(top)
-    walking: Walking = {
-        "max_threads": max_threads,
-        "max_iops": max_iops,
-        "depth": depth,
-        "exclude": patterns(exclude),
-        "one_file_system": one_file_system,
-        "follow_links": follow_links,
-        "ignore_snapshots": ignore_snapshots,
-    }
+    walking = how_to_walk(
+        max_threads, max_iops, depth, exclude, one_file_system, follow_links, ignore_snapshots=ignore_snapshots
+    )
     wishes = {
-        "output": os.fsdecode(_default_name(format, compress) if output is None else output),
+        "output": _output(_default_name(format, compress) if output is None else output),
         "format": format,
         "compress": compress,
-        "level": level,
-        "header": header,
+        "level": whole("level", level, -100, 100),
+        "header": bool(header),
         "progress": progress,
     }
     done = _pwalk.report(tops, wishes, walking)
@@ -108,6 +116,13 @@ def report(
         with open(done["ledger"], "rb") as ledger:
             errors = unreadable(ledger, tops[0])
     return Report(done.pop("output"), errors, done)
+
+
+def _output(path: Path) -> str:
+    output = os.fsdecode(path)
+    if "\0" in output:
+        raise ValueError(f"the output's name holds a NUL: {output!r}")
+    return output
 
 
 def _default_name(format: str | None, compress: str) -> str:

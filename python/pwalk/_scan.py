@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import _pwalk
-from ._options import Path, Walking, paths, patterns, unreadable
+from ._options import Path, Walking, how_to_walk, paths, unreadable
 
 
 class PartialWarning(UserWarning):
@@ -84,7 +84,8 @@ def scan(
     memory is bounded.
 
     *top*: the directory, or a list of several for one scan; str, bytes or ``os.PathLike``.
-    *max_threads*: how many threads read; by default as many as pay, measured while walking.
+    *max_threads*: how many threads read, 1 to 4096; by default as many as pay, measured while walking. The cores are those that
+    SLURM (``SLURM_CPUS_ON_NODE``), the control group and the affinity mask leave to this process.
     *max_iops*: at most so many system calls a second.
     *ignore_snapshots*: leave out ``.snapshot`` directories and their like.
     *exclude*: patterns as in ``.gitignore`` of what to leave out. *depth*: read directories down to so many levels below
@@ -94,15 +95,9 @@ def scan(
     be, and ``OSError`` if no top is there.
     """
     tops = paths(top)
-    walking: Walking = {
-        "max_threads": max_threads,
-        "max_iops": max_iops,
-        "depth": depth,
-        "exclude": patterns(exclude),
-        "one_file_system": one_file_system,
-        "follow_links": follow_links,
-        "ignore_snapshots": ignore_snapshots,
-    }
+    walking = how_to_walk(
+        max_threads, max_iops, depth, exclude, one_file_system, follow_links, ignore_snapshots=ignore_snapshots
+    )
     _pwalk.scan_stream(tops, walking, print)
     failures = [failure for failure in map(_missing, tops) if failure is not None]
     if len(failures) == len(tops):

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
+from ._options import whole
 from ._pwalk import Walker
 
 _Path = TypeVar("_Path", str, bytes)
@@ -34,7 +35,7 @@ def walk(
 
     *top* is a str, bytes or ``os.PathLike``; names are of the same kind, str with surrogate escapes.
 
-    *max_threads* is how many threads may read at once, this one included: 1 reads nothing ahead; None, the default, lets the
+    *max_threads* is how many threads may read at once, 1 to 4096, this one included: 1 reads nothing ahead; None, the default, lets the
     program find out how many pay. Python's lock is not held while directories are read. *ignore_snapshots* leaves out
     directories that hold the whole tree again: ``.snapshot`` anywhere, ``.zfs`` and ``.snapshots`` where they are snapshots.
 
@@ -42,4 +43,5 @@ def walk(
     meanwhile: what the caller does between two steps is seen.
     """
     sys.audit("os.walk", top, topdown, onerror, followlinks)
-    yield from Walker(os.fspath(top), topdown, onerror, followlinks, max_threads, ignore_snapshots)
+    threads = whole("max_threads", max_threads, 1, 4096)
+    yield from Walker(os.fspath(top), bool(topdown), onerror, bool(followlinks), threads, bool(ignore_snapshots))

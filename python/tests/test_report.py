@@ -1,6 +1,9 @@
 """``pwalk.report``."""
 
+import copy
+import errno
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -116,3 +119,43 @@ def test_the_other_command(tree):
     found = subprocess.run(["find", tree, "-type", "f", "-printf", "%i\t%p\n"], capture_output=True)
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.splitlines()) == sorted(found.stdout.splitlines())
+
+
+def test_a_report_is_a_value(tree):
+    done = pwalk.report(tree, tree.parent / "x.csv")
+    assert (done.output, done.errors) == tuple(done)
+    for again in (copy.deepcopy(done), pickle.loads(pickle.dumps(done))):
+        assert again == done and vars(again) == vars(done) and type(again) is pwalk.Report
+
+
+def test_options_that_cannot_be(tree):
+    target = tree.parent / "x.csv"
+    for wrong in (
+        {"max_iops": 0},
+        {"max_iops": -1},
+        {"max_threads": 0},
+        {"max_threads": 5000},
+        {"depth": -1},
+        {"depth": 10**10},
+        {"level": 10**12},
+        {"exclude": "\ud800"},
+    ):
+        (name,) = wrong
+        with pytest.raises(ValueError, match=name):
+            pwalk.report(tree, target, **wrong)
+        if name != "level":
+            with pytest.raises(ValueError, match=name):
+                pwalk.scan(tree, **wrong)
+    for wrong in ({"max_threads": "2"}, {"max_threads": 2.5}, {"exclude": b"x"}, {"exclude": [1]}):
+        with pytest.raises(TypeError, match=next(iter(wrong))):
+            pwalk.report(tree, target, **wrong)
+    for top, output in (("", target), ("a\0b", target), (b"a\0b", target), (tree, "a\0b")):
+        with pytest.raises(ValueError, match="NUL"):
+            pwalk.report(top, output)
+    assert not target.exists()
+
+
+def test_a_top_that_is_not_there(tree):
+    with pytest.raises(FileNotFoundError) as raised:
+        pwalk.report(tree / "no", tree.parent / "x.csv")
+    assert raised.value.errno == errno.ENOENT and raised.value.filename == str(tree / "no")

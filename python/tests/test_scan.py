@@ -190,3 +190,30 @@ except Exception as error:
     done = subprocess.run([*UNPRIVILEGED, sys.executable, "-c", program, tree], capture_output=True, text=True)
     assert done.stdout == "True\n", done.stderr
     (tree / "a").chmod(0o755)
+
+
+def test_the_interpreter_ends_while_a_thread_reads():
+    program = (
+        "import pwalk, pyarrow, threading, time\n"
+        "threading.Thread(target=lambda: pyarrow.table(pwalk.scan('/usr', max_iops=100)), daemon=True).start()\n"
+        "time.sleep(0.3)\n"
+    )
+    for _ in range(5):
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+        assert "panicked" not in done.stderr, done.stderr
+
+
+def test_what_a_signal_handler_raises(tree):
+    class Alarm(Exception):
+        pass
+
+    def ring(*_):
+        raise Alarm("it rang")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        with pytest.raises(Exception, match="it rang"):
+            pyarrow.table(pwalk.scan("/usr", max_iops=50))
+    finally:
+        signal.signal(signal.SIGALRM, before)

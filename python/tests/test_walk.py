@@ -4,6 +4,7 @@ import inspect
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import threading
 
@@ -159,3 +160,63 @@ def test_after_a_fork(tmp_path):
             os._exit(0 if same else 1)
         assert os.waitpid(child, 0)[1] == 0
         assert [*first, *begun] == expected
+
+
+def test_a_nul(tmp_path):
+    (tmp_path / "d").mkdir()
+    for top in ("a\0b", b"a\0b"):
+        for walk in (os.walk, pwalk.walk):
+            with pytest.raises(ValueError, match="null"):
+                next(walk(top))
+    for walk in (os.walk, pwalk.walk):
+        with pytest.raises(ValueError):
+            for _, directories, _ in walk(tmp_path):
+                directories[:] = ["d\0"]
+
+
+def test_a_circle_of_links(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "self").symlink_to(".")
+
+    def raised(error):
+        raise error
+
+    for topdown in (True, False):
+        for threads in (1, None):
+            assert list(pwalk.walk(tmp_path, topdown, raised, True, max_threads=threads)) == list(
+                os.walk(tmp_path, topdown, raised, True)
+            )
+
+
+def test_deeper_than_a_path_can_be(tmp_path):
+    at = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("dddd", dir_fd=at)
+        below = os.open("dddd", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+    for threads in (1, 4, None):
+        for _ in range(10):
+            ours, theirs = [], []
+            found = list(pwalk.walk(tmp_path, onerror=ours.append, max_threads=threads))
+            assert found == list(os.walk(tmp_path, onerror=theirs.append))
+            assert [(e.errno, e.filename) for e in ours] == [(e.errno, e.filename) for e in theirs]
+    # rmtree of this Python may not reach the ground.
+    subprocess.run(["rm", "-rf", tmp_path / "dddd"], check=True)
+
+
+def test_names_where_they_are_not_utf8(tmp_path):
+    (tmp_path / "é").mkdir()
+    (tmp_path / "é/sub").mkdir()
+    program = (
+        "import os, pwalk, sys\n"
+        "assert sys.getfilesystemencoding() != 'utf-8'\n"
+        "top = sys.argv[1]\n"
+        "assert list(pwalk.walk(top)) == list(os.walk(top))\n"
+        "for _, directories, _ in pwalk.walk(top):\n"
+        "    directories.append(directories[0] + '/sub') if directories else None\n"
+        "assert sorted(e.d_name() for e in pwalk.Directory(top)) == sorted(['.', '..', *os.listdir(top)])\n"
+    )
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", program, tmp_path], check=True, env={**os.environ, **plain})

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use pwalk_engine::{Exclude, FollowLinks, Mounts, Options, Snapshots, Threads};
+use pwalk_engine::{Exclude, FollowLinks, Mounts, Options, Snapshots, Threads, WalkError};
 use pwalk_scan::report::{ReportError, ReportOptions};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::paths::bytes_of;
+use crate::paths::{Names, bytes_of, os_error};
 
 /// How to walk, as `_options.py` passes it on, already checked for what is Python's.
 #[derive(FromPyObject)]
@@ -48,6 +48,14 @@ impl Walking {
 pub(crate) fn failure(error: &ReportError) -> PyErr {
     match error {
         ReportError::Options(error) => PyValueError::new_err(error.to_string()),
+        ReportError::NoRootRead(errors) => match errors.as_slice() {
+            // One path, one reason: the exception that belongs to it.
+            [WalkError { errno: Some(errno), path, .. }] => Python::attach(|py| {
+                let path = Names::Text.object(py, path);
+                path.map_or_else(|error| error, |path| os_error(py, errno.raw_os_error(), path))
+            }),
+            _ => PyOSError::new_err(error.to_string()),
+        },
         other => PyOSError::new_err(other.to_string()),
     }
 }

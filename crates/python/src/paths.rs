@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyString};
 
 /// Which of Python's two kinds of names to make: that of the path the caller gave.
@@ -26,11 +27,21 @@ impl Names {
         match self {
             Self::Bytes => Ok(PyBytes::new(py, name).into_any()),
             Self::Text => match std::str::from_utf8(name) {
-                Ok(text) => Ok(PyString::new(py, text).into_any()),
+                Ok(text) if name.is_ascii() || is_utf8(py)? => Ok(PyString::new(py, text).into_any()),
+                // Elsewhere the same bytes are other characters.
+                Ok(_) => py.import("os")?.call_method1("fsdecode", (PyBytes::new(py, name),)),
+                Err(_) if !is_utf8(py)? => py.import("os")?.call_method1("fsdecode", (PyBytes::new(py, name),)),
                 Err(_) => Ok(OsStr::from_bytes(name).into_pyobject(py)?.into_any()),
             },
         }
     }
+}
+
+/// Whether Python takes names to be UTF-8, as it does nearly everywhere; it makes up its mind when it starts.
+fn is_utf8(py: Python<'_>) -> PyResult<bool> {
+    static IS_UTF8: PyOnceLock<bool> = PyOnceLock::new();
+    let ask = || py.import("sys")?.call_method0("getfilesystemencoding")?.eq("utf-8");
+    IS_UTF8.get_or_try_init(py, ask).copied()
 }
 
 /// The bytes of a `str` or `bytes`, as `os.fsencode` makes them.

@@ -12,7 +12,7 @@ use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::ffi::FFI_ArrowSchema;
 use arrow_schema::{ArrowError, SchemaRef};
 use pwalk_scan::report::{Ending, Next, Stream};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict};
 
@@ -57,13 +57,13 @@ impl Iterator for Batches {
             match self.stream.next_within(PATIENCE) {
                 Ok(Some(Next::Batch(batch))) => return Some(Ok(batch)),
                 Ok(Some(Next::Waiting)) => {
-                    if Python::attach(interrupted) {
-                        return Some(Err(ArrowError::ExternalError("interrupted".into())));
+                    if let Some(error) = attached(interrupted).unwrap_or_else(Some) {
+                        return Some(Err(error));
                     }
                 }
                 Ok(Some(Next::End(ending))) => {
-                    let told = Python::attach(|py| self.ended.call1(py, (outcome(py, &ending)?,)).map(drop));
-                    return told.err().map(|error| Err(external(error)));
+                    let told = attached(|py| self.ended.call1(py, (outcome(py, &ending)?,)).map(drop));
+                    return told.and_then(|told| told.map_err(external)).err().map(Err);
                 }
                 Ok(None) => return None,
                 Err(error) => return Some(Err(ArrowError::ExternalError(Box::new(error)))),
@@ -78,20 +78,30 @@ impl RecordBatchReader for Batches {
     }
 }
 
-/// Whether Ctrl-C was pressed. An exception cannot go through a stream, so it is raised again for when Python's code goes on.
-fn interrupted(py: Python<'_>) -> bool {
-    let pressed = py.check_signals().is_err();
-    if pressed {
-        let again = py.import("_thread").and_then(|module| module.call_method0("interrupt_main"));
-        if let Err(error) = again {
-            error.write_unraisable(py, None);
-        }
-    }
-    pressed
+/// Does something with the interpreter, unless it is shutting down, as it may while a daemon thread still reads.
+fn attached<R>(f: impl FnOnce(Python<'_>) -> R) -> Result<R, ArrowError> {
+    Python::try_attach(f).ok_or_else(|| ArrowError::ExternalError("Python is shutting down".into()))
 }
 
+/// What the handler of a signal has raised. An exception cannot go through a stream, so Ctrl-C is raised again for when Python's
+/// code goes on; any other stands in the message of the reader's error.
+fn interrupted(py: Python<'_>) -> Option<ArrowError> {
+    let raised = py.check_signals().err()?;
+    if !raised.is_instance_of::<PyKeyboardInterrupt>(py) {
+        return Some(external(raised));
+    }
+    let again = py.import("_thread").and_then(|module| module.call_method0("interrupt_main"));
+    if let Err(error) = again {
+        error.write_unraisable(py, None);
+    }
+    // No Python here: the first that runs gets the exception.
+    Some(ArrowError::ExternalError("interrupted".into()))
+}
+
+/// An exception as text: the reader may ask for its words where Python cannot be asked any more.
+#[expect(clippy::needless_pass_by_value, reason = "it maps errors")]
 fn external(error: PyErr) -> ArrowError {
-    ArrowError::ExternalError(Box::new(error))
+    ArrowError::ExternalError(error.to_string().into())
 }
 
 fn outcome<'py>(py: Python<'py>, ending: &Ending) -> PyResult<Bound<'py, PyDict>> {

@@ -7,7 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use pwalk_engine::{FollowLinks, Listed, Order, OrderedError, OrderedOptions, OrderedWalk, Snapshots, Visit};
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
@@ -49,7 +49,7 @@ impl Walker {
             ..OrderedOptions::default()
         };
         let state = State {
-            walk: Some(OrderedWalk::new(&bytes_of(&top)?, options)),
+            walk: Some(OrderedWalk::new(&without_nul(bytes_of(&top)?)?, options)),
             names: Names::of(&top),
             top: top.unbind(),
             top_down: topdown,
@@ -122,7 +122,7 @@ impl State {
         if list.len() == before.len() && list.iter().zip(&before).all(|(now, then)| now.is(then)) {
             return Ok(());
         }
-        let names = list.iter().map(|name| bytes_of(&name)).collect::<PyResult<Vec<_>>>()?;
+        let names = list.iter().map(|name| without_nul(bytes_of(&name)?)).collect::<PyResult<Vec<_>>>()?;
         py.detach(|| walk.descend_into(names.iter().map(Vec::as_slice)));
         Ok(())
     }
@@ -134,4 +134,9 @@ impl State {
         }
         Ok(())
     }
+}
+
+/// A path as the kernel can have it.
+fn without_nul(path: Vec<u8>) -> PyResult<Vec<u8>> {
+    if path.contains(&0) { Err(PyValueError::new_err("embedded null byte")) } else { Ok(path) }
 }

@@ -33,9 +33,9 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// What a file's name asks for: `.zst` or `.gz`, else nothing.
+    /// What a file's name asks for: `.zst` or `.gz`, capital or not, else nothing.
     pub fn from_name(path: &Path) -> Self {
-        match path.extension().map(|e| e.as_encoded_bytes()) {
+        match path.extension().map(|e| e.as_encoded_bytes().to_ascii_lowercase()).as_deref() {
             Some(b"zst" | b"zstd") => Self::Zstd(DEFAULT_ZSTD_LEVEL),
             Some(b"gz") => Self::Gzip(DEFAULT_GZIP_LEVEL),
             _ => Self::None,
@@ -128,6 +128,7 @@ mod tests {
         let of = |name: &str| Compression::from_name(Path::new(name));
         assert_eq!(of("a.csv.zst"), Compression::Zstd(DEFAULT_ZSTD_LEVEL));
         assert_eq!(of("a.csv.gz"), Compression::Gzip(DEFAULT_GZIP_LEVEL));
+        assert_eq!(of("A.CSV.GZ"), Compression::Gzip(DEFAULT_GZIP_LEVEL));
         assert_eq!(of("a.csv"), Compression::None);
         assert_eq!(of("-"), Compression::None);
         assert_eq!(of("a.zst").with_level(19), Some(Compression::Zstd(19)));

@@ -16,6 +16,9 @@ use crate::{FollowLinks, Snapshots};
 /// A directory that takes longer to read is behind slow calls. What its entries take comes on top.
 const SLOW: Duration = Duration::from_micros(200);
 
+/// Bytes of a path that the kernel takes, its NUL among them.
+const PATH_MAX: usize = 4096;
+
 /// What the names of so many entries take where calls are fast: less than a microsecond each.
 pub(crate) fn fast_listing(entries: usize) -> Duration {
     Duration::from_micros(u64::try_from(entries).unwrap_or(u64::MAX))
@@ -55,6 +58,7 @@ pub(crate) struct Place<'a> {
 impl Place<'_> {
     /// Opens it: relative to the directory above where that is open, because a path costs a slow call for each of its names.
     fn open(&self, links: Links) -> Result<OwnedFd, Errno> {
+        self.fits()?;
         match self.by_name() {
             Some((fd, name)) => open_child(fd, name, links),
             None => open_path(&c_path(self.path), links),
@@ -63,10 +67,16 @@ impl Place<'_> {
 
     /// Describes what stands there now.
     fn stat(&self, links: Links) -> Result<Meta, Errno> {
+        self.fits()?;
         match self.by_name() {
             Some((fd, name)) => stat_at(fd, name, links, Freshness::Fresh),
             None => stat_path(&c_path(self.path), links),
         }
+    }
+
+    /// A path that is too long for the kernel is an error for `os.walk`, so it is one whichever way the directory is opened.
+    fn fits(&self) -> Result<(), Errno> {
+        if self.path.len() < PATH_MAX { Ok(()) } else { Err(Errno::NAMETOOLONG) }
     }
 
     fn by_name(&self) -> Option<(BorrowedFd<'_>, &CStr)> {
@@ -112,7 +122,7 @@ pub(crate) fn read(
                         && begun.elapsed() > SLOW + fast_listing(scratch.names.len()) =>
                 {
                     handle = handle.keep();
-                    sort(scratch, handle.as_fd(), options);
+                    sort(scratch, place.path, handle.as_fd(), options);
                     if !scratch.dirs.is_empty() {
                         let part = Arc::new(scratch.listed(mark, handle.kept()));
                         first(&part);
@@ -127,13 +137,13 @@ pub(crate) fn read(
         if let Some(early) = early.filter(|early| early.len() == scratch.names.len()) {
             return Ok(early);
         }
-        sort(scratch, handle.as_fd(), options);
+        sort(scratch, place.path, handle.as_fd(), options);
         Ok(Arc::new(scratch.listed(mark, handle.kept())))
     })
 }
 
 /// Tells directories from other entries, from where it stopped the last time.
-fn sort(listed: &mut Scratch, dir: BorrowedFd<'_>, options: &OrderedOptions) {
+fn sort(listed: &mut Scratch, path: &[u8], dir: BorrowedFd<'_>, options: &OrderedOptions) {
     for index in listed.sorted..listed.names.len() {
         let place = u32::try_from(index).unwrap_or(u32::MAX);
         let (mut kind, name) = (listed.names.entry(index).kind, listed.names.c_name(index));
@@ -147,7 +157,12 @@ fn sort(listed: &mut Scratch, dir: BorrowedFd<'_>, options: &OrderedOptions) {
             listed.others.push(place);
             continue;
         }
-        let look = |links| stat_at(dir, name, links, Freshness::Fresh).map_or(Kind::Unknown, |meta| meta.kind());
+        let look = |links| match (links, options.follow_links) {
+            // By the whole path, in which every link counts: that is what ends a circle.
+            (Links::Follow, FollowLinks::Always) => stat_path(&c_path(&super::join_path(path, name.to_bytes())), links),
+            _ => stat_at(dir, name, links, Freshness::Fresh),
+        };
+        let look = |links| look(links).map_or(Kind::Unknown, |meta| meta.kind());
         if kind == Kind::Unknown {
             kind = look(Links::NoFollow);
         }

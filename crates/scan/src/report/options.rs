@@ -143,7 +143,7 @@ impl ReportOptions {
     }
 
     fn resolve_format(&self) -> Result<Resolved, OptionsError> {
-        let is_parquet = |path: &PathBuf| path.extension().is_some_and(|e| e == "parquet");
+        let is_parquet = |path: &PathBuf| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("parquet"));
         let named = matches!(&self.output, Target::File(path) if is_parquet(path));
         let format = self.format.unwrap_or(if named { FileFormat::Parquet } else { FileFormat::Csv });
         if format == FileFormat::Parquet {
