@@ -8,6 +8,7 @@ mod args;
 mod docs;
 mod human;
 mod legacy;
+mod listing;
 mod out;
 mod pfind;
 mod progress;
@@ -41,17 +42,29 @@ pub fn main(arguments: &[OsString]) -> u8 {
         _ => match Cli::try_parse_from(arguments) {
             Ok(cli) => dispatch(cli.command),
             Err(told) => {
-                // Help goes to standard output and is no failure; where neither can be written nobody can be told.
-                let shown = told.print().is_ok();
+                let exit = refused(&told);
                 if told.kind() == clap::error::ErrorKind::InvalidSubcommand {
                     eprintln!("\nNor is there a file or directory of that name here.");
                 }
-                return if told.exit_code() == 0 && shown { Exit::Complete as u8 } else { Exit::Usage as u8 };
+                return exit;
             }
         },
     };
+    ended("pwalk", ran)
+}
+
+/// Says what clap has to say, and returns the exit code. Help goes to standard output and is no failure; where neither can be
+/// written nobody can be told.
+fn refused(told: &clap::Error) -> u8 {
+    let shown = told.print().is_ok();
+    if told.exit_code() == 0 && shown { Exit::Complete as u8 } else { Exit::Usage as u8 }
+}
+
+/// The exit code of a run, whose error is told.
+#[expect(clippy::print_stderr, reason = "this is the command line")]
+fn ended(program: &str, ran: anyhow::Result<Exit>) -> u8 {
     let exit = ran.unwrap_or_else(|error| {
-        eprintln!("pwalk: {error:#}");
+        eprintln!("{program}: {error:#}");
         if error.is::<args::Usage>() { Exit::Usage } else { Exit::Failed }
     });
     exit as u8

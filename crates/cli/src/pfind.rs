@@ -2,24 +2,16 @@
 //!
 //! The inode number is what the directory says, so no file is stat'ed.
 
-use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Parser;
-use pwalk_engine::{
-    Batch, Context, Descend, Dir, Ended, Frontier, Needs, Operand, Outcome, Silent, Sink, Visitor, WalkError, fold,
-    join,
-};
+use pwalk_engine::{Batch, Context, Descend, Dir, Operand, Visitor, WalkError, join};
 use pwalk_fs::Kind;
 
-use crate::Exit;
-use crate::args::{TreeArgs, Usage};
-use crate::out::{Lines, Out};
-use crate::report::roots;
-use crate::signals::cancel_on_signals;
-use crate::walk::tell_missing;
+use crate::args::TreeArgs;
+use crate::out::Lines;
+use crate::{ended, listing, refused};
 
 /// List the regular files below directories: inode number, tab, path.
 #[derive(Parser, Debug)]
@@ -42,36 +34,12 @@ pub(crate) struct FindArgs {
 }
 
 /// Runs the command with these arguments, the program's name first, and returns its exit code.
-#[expect(clippy::print_stderr, reason = "this is the command line")]
 pub fn main(arguments: &[OsString]) -> u8 {
-    let args = match FindArgs::try_parse_from(arguments) {
-        Ok(args) => args,
-        Err(told) => {
-            let shown = told.print().is_ok();
-            return if told.exit_code() == 0 && shown { Exit::Complete as u8 } else { Exit::Usage as u8 };
-        }
-    };
-    let exit = run(&args).unwrap_or_else(|error| {
-        eprintln!("pfind: {error:#}");
-        if error.is::<Usage>() { Exit::Usage } else { Exit::Failed }
-    });
-    exit as u8
-}
-
-fn run(args: &FindArgs) -> anyhow::Result<Exit> {
-    let cancel = cancel_on_signals()?;
-    let (options, _) = args.tree.options(&cancel)?;
-    let (there, missing) = tell_missing("pfind", &args.paths);
-    if there.is_empty() {
-        return Ok(Exit::Failed);
+    match FindArgs::try_parse_from(arguments) {
+        Ok(args) => ended("pfind", listing::run::<Lister>(&args.paths, &args.tree)),
+        Err(told) => refused(&told),
     }
-    let out = Out::new();
-    let start = Frontier::start(roots(&there));
-    let Ok((ended, errors)) = fold(Files(Arc::clone(&out)), start, &options, &Silent);
-    out.exit(ended, missing || errors > 0)
 }
-
-struct Files(Arc<Out>);
 
 struct Lister {
     lines: Lines,
@@ -121,23 +89,14 @@ impl Visitor for Lister {
     }
 }
 
-impl Sink for Files {
-    type Worker = Lister;
-    type Summary = (Ended, u64);
-    type Error = Infallible;
+impl listing::Lister for Lister {
+    const PROGRAM: &'static str = "pfind";
 
-    fn needs(&self) -> Needs {
-        Needs::Names
+    fn new(lines: Lines) -> Self {
+        Self { lines, path: Vec::new() }
     }
 
-    fn worker(&self) -> Lister {
-        Lister { lines: Lines::new(&self.0), path: Vec::new() }
-    }
-
-    fn finish(self, workers: Vec<Lister>, outcome: &Outcome) -> Result<(Ended, u64), Infallible> {
-        for mut worker in workers {
-            worker.lines.flush();
-        }
-        Ok((outcome.ended, outcome.errors))
+    fn into_lines(self) -> Lines {
+        self.lines
     }
 }

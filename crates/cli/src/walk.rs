@@ -1,22 +1,13 @@
 //! `pwalk walk`: each directory with the number of directories and files in it.
 
-use std::convert::Infallible;
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use pwalk_engine::{
-    Batch, Context, Descend, Dir, Ended, Frontier, Listing, Needs, Outcome, Silent, Sink, Totals, Visitor, WalkError,
-    fold,
-};
+use pwalk_engine::{Batch, Context, Descend, Dir, Listing, Totals, Visitor, WalkError};
 
-use crate::Exit;
 use crate::args::WalkArgs;
-use crate::human::shown;
-use crate::out::{Lines, Out};
-use crate::report::roots;
-use crate::signals::cancel_on_signals;
+use crate::out::Lines;
+use crate::{Exit, listing};
 
 struct Lister {
     lines: Lines,
@@ -63,53 +54,18 @@ impl Visitor for Lister {
     }
 }
 
-struct Walk(Arc<Out>);
+impl listing::Lister for Lister {
+    const PROGRAM: &'static str = "pwalk";
 
-impl Sink for Walk {
-    type Worker = Lister;
-    type Summary = (Ended, u64);
-    type Error = Infallible;
-
-    fn needs(&self) -> Needs {
-        Needs::Names
+    fn new(lines: Lines) -> Self {
+        Self { lines, path: Vec::new() }
     }
 
-    fn worker(&self) -> Lister {
-        Lister { lines: Lines::new(&self.0), path: Vec::new() }
-    }
-
-    fn finish(self, workers: Vec<Lister>, outcome: &Outcome) -> Result<(Ended, u64), Infallible> {
-        for mut worker in workers {
-            worker.lines.flush();
-        }
-        Ok((outcome.ended, outcome.errors))
+    fn into_lines(self) -> Lines {
+        self.lines
     }
 }
 
 pub(crate) fn run(args: &WalkArgs) -> anyhow::Result<Exit> {
-    let cancel = cancel_on_signals()?;
-    let (options, _) = args.tree.options(&cancel)?;
-    let out = Out::new();
-    let (there, missing) = tell_missing("pwalk", &args.paths);
-    if there.is_empty() {
-        return Ok(Exit::Failed);
-    }
-    let start = Frontier::start(roots(&there));
-    let Ok((ended, errors)) = fold(Walk(Arc::clone(&out)), start, &options, &Silent);
-    out.exit(ended, missing || errors > 0)
-}
-
-/// The paths that exist, and whether some do not: told at once, because nothing was "removed while walking" there.
-#[expect(clippy::print_stderr, reason = "this is the command line")]
-pub(crate) fn tell_missing(program: &str, paths: &[PathBuf]) -> (Vec<PathBuf>, bool) {
-    let is_there = |path: &&PathBuf| match path.symlink_metadata() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("{program}: {}: No such file or directory; check the path", shown(path.as_os_str().as_bytes()));
-            false
-        }
-        _ => true,
-    };
-    let there: Vec<PathBuf> = paths.iter().filter(is_there).cloned().collect();
-    let missing = there.len() < paths.len();
-    (there, missing)
+    listing::run::<Lister>(&args.paths, &args.tree)
 }

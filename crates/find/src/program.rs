@@ -336,23 +336,21 @@ fn read_date(date: &[u8], now: Time) -> Option<Time> {
 }
 
 fn user(name: &[u8]) -> Result<u32, ProgramError> {
-    let unknown = || ProgramError::NoUser(name.to_vec());
-    let text = std::str::from_utf8(name).map_err(|_| unknown())?;
-    let found = User::from_name(text)
-        .map_err(|errno| ProgramError::Lookup { name: name.to_vec(), errno: Errno::from_raw_os_error(errno as i32) })?;
-    found.map(|user| user.uid.as_raw()).or_else(|| number(name)).ok_or_else(unknown)
+    account(name, |text| Ok(User::from_name(text)?.map(|user| user.uid.as_raw())))?
+        .ok_or_else(|| ProgramError::NoUser(name.to_vec()))
 }
 
 fn group(name: &[u8]) -> Result<u32, ProgramError> {
-    let unknown = || ProgramError::NoGroup(name.to_vec());
-    let text = std::str::from_utf8(name).map_err(|_| unknown())?;
-    let found = Group::from_name(text)
-        .map_err(|errno| ProgramError::Lookup { name: name.to_vec(), errno: Errno::from_raw_os_error(errno as i32) })?;
-    found.map(|group| group.gid.as_raw()).or_else(|| number(name)).ok_or_else(unknown)
+    account(name, |text| Ok(Group::from_name(text)?.map(|group| group.gid.as_raw())))?
+        .ok_or_else(|| ProgramError::NoGroup(name.to_vec()))
 }
 
-fn number(text: &[u8]) -> Option<u32> {
-    digits_only(text).and_then(|number| u32::try_from(number).ok())
+/// The number of an account: what `look` finds, else the name itself if it is a number.
+fn account(name: &[u8], look: impl Fn(&str) -> nix::Result<Option<u32>>) -> Result<Option<u32>, ProgramError> {
+    let Ok(text) = std::str::from_utf8(name) else { return Ok(None) };
+    let found = look(text)
+        .map_err(|errno| ProgramError::Lookup { name: name.to_vec(), errno: Errno::from_raw_os_error(errno as i32) })?;
+    Ok(found.or_else(|| digits_only(name).and_then(|number| u32::try_from(number).ok())))
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what goes wrong in a test should end it")]
 
+mod random;
+
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File, FileTimes, Permissions};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -12,6 +14,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use pwalk_find::format::{Format, Tell, Told, letter};
 use pwalk_fs::{Errno, Kind, Links, Meta, stat_path};
+use random::Random;
 
 struct Entry<'a> {
     path: &'a [u8],
@@ -218,12 +221,11 @@ fn every_format() {
     let zone = std::env::var("TZ").unwrap_or_else(|_| "/etc/localtime".to_owned());
     let zone = if Path::new(&zone).exists() { format!(":{zone}") } else { "UTC0".to_owned() };
     let mut different: Vec<String> = FORMATS.iter().flat_map(|format| check(directory.path(), format, &zone)).collect();
-    let mut seed = 5_usize;
+    let mut random = Random(5);
     for _ in 0..150 {
         let mut format = String::new();
         for _ in 0..4 {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let piece = FORMATS[(seed >> 33) % FORMATS.len()];
+            let piece = FORMATS[random.below(FORMATS.len())];
             // What ends a format stands at its end, if at all.
             if piece != "a\\cb" {
                 format.push_str(piece);

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what goes wrong in a test should end it")]
 
+mod random;
+
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -9,20 +11,11 @@ use std::path::Path;
 use std::process::Command;
 
 use pwalk_find::glob::Glob;
+use random::Random;
 
-/// A small generator of numbers: the same names and patterns in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from((self.0 >> 33) % n as u64).unwrap()
-    }
-
-    fn pieces(&mut self, pieces: &[&[u8]], most: usize) -> Vec<u8> {
-        let count = 1 + self.below(most);
-        (0..count).flat_map(|_| pieces[self.below(pieces.len())].to_vec()).collect()
-    }
+fn pieces(random: &mut Random, pieces: &[&[u8]], most: usize) -> Vec<u8> {
+    let count = 1 + random.below(most);
+    (0..count).flat_map(|_| pieces[random.below(pieces.len())].to_vec()).collect()
 }
 
 const NAMES: &[&[u8]] = &[
@@ -105,14 +98,14 @@ fn names_and_patterns_as_in_gnu_find() {
     let directory = tempfile::tempdir().unwrap();
     let mut names = BTreeSet::new();
     for _ in 0..400 {
-        let name = random.pieces(NAMES, 4);
+        let name = pieces(&mut random, NAMES, 4);
         if name != b"." && name != b".." {
             std::fs::write(directory.path().join(OsStr::from_bytes(&name)), b"").unwrap();
             names.insert(name);
         }
     }
     for round in 0..700 {
-        let pattern = random.pieces(PATTERNS, 5);
+        let pattern = pieces(&mut random, PATTERNS, 5);
         let (test, ignore_case) = if round % 3 == 0 { ("-iname", true) } else { ("-name", false) };
         let glob = Glob::new(&pattern, ignore_case);
         let ours: BTreeSet<Vec<u8>> = names.iter().filter(|name| glob.matches(name)).cloned().collect();

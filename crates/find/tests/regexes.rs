@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what goes wrong in a test should end it")]
 
+mod random;
+
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -10,16 +12,7 @@ use std::process::Command;
 use pwalk_find::expr::{Expr, IgnoreCase, RegexType, Switch};
 use pwalk_find::parse::parse;
 use pwalk_find::regex::{PathRegex, RegexError};
-
-/// A small generator of numbers: the same expressions in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from((self.0 >> 33) % n as u64).unwrap()
-    }
-}
+use random::Random;
 
 const DIALECTS: &[&str] = &[
     "findutils-default",

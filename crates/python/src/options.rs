@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use pwalk_engine::{Exclude, FollowLinks, Mounts, Options, Snapshots, Threads, WalkError};
-use pwalk_scan::report::{ReportError, ReportOptions};
+use pwalk_scan::report::{ReportError, ReportOptions, ReportSummary};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use crate::paths::{Names, bytes_of, os_error};
 
@@ -58,4 +59,15 @@ pub(crate) fn failure(error: &ReportError) -> PyErr {
         },
         other => PyOSError::new_err(other.to_string()),
     }
+}
+
+/// What every kind of result says of the whole.
+pub(crate) fn totals<'py>(py: Python<'py>, summary: &ReportSummary) -> PyResult<Bound<'py, PyDict>> {
+    let out = PyDict::new(py);
+    out.set_item("entries", summary.entries)?;
+    out.set_item("directories", summary.dirs)?;
+    out.set_item("bytes", summary.bytes)?;
+    out.set_item("verdict", summary.verdict.to_string())?;
+    out.set_item("seconds", summary.elapsed.as_secs_f64())?;
+    Ok(out)
 }

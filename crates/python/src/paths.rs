@@ -30,7 +30,6 @@ impl Names {
                 Ok(text) if name.is_ascii() || is_utf8(py)? => Ok(PyString::new(py, text).into_any()),
                 // Elsewhere the same bytes are other characters.
                 Ok(_) => py.import("os")?.call_method1("fsdecode", (PyBytes::new(py, name),)),
-                Err(_) if !is_utf8(py)? => py.import("os")?.call_method1("fsdecode", (PyBytes::new(py, name),)),
                 Err(_) => Ok(OsStr::from_bytes(name).into_pyobject(py)?.into_any()),
             },
         }

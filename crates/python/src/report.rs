@@ -12,7 +12,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::options::{Walking, failure};
+use crate::options::{Walking, failure, totals};
 use crate::paths::Names;
 
 /// What `_report.py` passes on, already checked for what is Python's.
@@ -103,13 +103,10 @@ impl Progress for Told {
 }
 
 fn result<'py>(py: Python<'py>, summary: &ReportSummary) -> PyResult<Bound<'py, PyDict>> {
+    // The order is that of the representation.
     let out = PyDict::new(py);
     out.set_item("output", summary.output.path.as_ref().map(|p| p.as_os_str()))?;
     out.set_item("ledger", summary.ledger.as_ref().map(|p| p.as_os_str()))?;
-    out.set_item("entries", summary.entries)?;
-    out.set_item("directories", summary.dirs)?;
-    out.set_item("bytes", summary.bytes)?;
-    out.set_item("verdict", summary.verdict.to_string())?;
-    out.set_item("seconds", summary.elapsed.as_secs_f64())?;
+    out.update(totals(py, summary)?.as_mapping())?;
     Ok(out)
 }

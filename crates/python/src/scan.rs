@@ -16,7 +16,7 @@ use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict};
 
-use crate::options::{Walking, failure};
+use crate::options::{Walking, failure, totals};
 
 const STREAM: &CStr = c"arrow_array_stream";
 const SCHEMA: &CStr = c"arrow_schema";
@@ -105,13 +105,7 @@ fn external(error: PyErr) -> ArrowError {
 }
 
 fn outcome<'py>(py: Python<'py>, ending: &Ending) -> PyResult<Bound<'py, PyDict>> {
-    let summary = &ending.summary;
-    let out = PyDict::new(py);
+    let out = totals(py, &ending.summary)?;
     out.set_item("ledger", PyBytes::new(py, &ending.ledger))?;
-    out.set_item("entries", summary.entries)?;
-    out.set_item("directories", summary.dirs)?;
-    out.set_item("bytes", summary.bytes)?;
-    out.set_item("verdict", summary.verdict.to_string())?;
-    out.set_item("seconds", summary.elapsed.as_secs_f64())?;
     Ok(out)
 }

@@ -56,14 +56,17 @@ impl Shared {
 
     /// Whether there is something to read, and room for it.
     pub(super) fn is_hungry(&self) -> bool {
-        let plan = self.plan();
-        plan.unread > 0 && self.has_room(&plan, self.options.read_ahead)
+        self.wants_more(self.options.read_ahead)
     }
 
     /// The same, with so much room that it is worth waking a thread for.
     fn is_very_hungry(&self) -> bool {
+        self.wants_more(self.options.read_ahead / 4 * 3)
+    }
+
+    fn wants_more(&self, ready: usize) -> bool {
         let plan = self.plan();
-        plan.unread > 0 && self.has_room(&plan, self.options.read_ahead / 4 * 3)
+        plan.unread > 0 && self.has_room(&plan, ready)
     }
 
     fn read(&self, place: Place<'_>, source: Source, first: impl FnMut(&Arc<Listed>)) -> Result<Arc<Listed>, Failure> {

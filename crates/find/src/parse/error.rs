@@ -1,5 +1,6 @@
 //! What can be wrong with arguments, in find's own words.
 
+use crate::format::FormatError;
 use crate::shown::Shown;
 
 /// Why arguments mean nothing. Each message is find's, and names the argument.
@@ -34,8 +35,8 @@ pub enum Error {
     BadNewer(Vec<u8>),
     #[error("Unknown regular expression type '{}'; valid types are {}.", Shown(.0), regex_types())]
     BadRegexType(Vec<u8>),
-    #[error("error: % at end of format string")]
-    FormatEnds,
+    #[error(transparent)]
+    Format(#[from] FormatError),
     #[error("Only one instance of {{}} is supported with {} ... +", Shown(.0))]
     TwoBraces(Vec<u8>),
     #[error("In '{} ... {{}} +' the '{{}}' must appear by itself, but you specified '{}'", Shown(.name), Shown(.argument))]

@@ -5,6 +5,7 @@ use crate::expr::{
     Access, Action, Bits, Exec, Expr, Form, IgnoreCase, Output, Place, Reference, RegexType, Span, Stamp, Switch, Test,
     TypeLetter, What,
 };
+use crate::format::Format;
 use crate::mode::Mode;
 use crate::number::{Amount, Count, Size, digits_only};
 
@@ -223,15 +224,7 @@ impl<'a> Parser<'a> {
 
     fn format(&mut self, name: &str) -> Result<Vec<u8>, Error> {
         let format = self.argument(name)?;
-        let mut at = 0;
-        while at < format.len() {
-            // What a percent sign or a backslash takes with it.
-            at += match (format[at], format.get(at + 1)) {
-                (b'%', None) => return Err(Error::FormatEnds),
-                (b'%' | b'\\', Some(_)) => 2,
-                _ => 1,
-            };
-        }
+        Format::parse(format)?;
         Ok(format.to_vec())
     }
 
