@@ -25,6 +25,7 @@ pub(crate) struct Usage(pub(crate) String);
   pwalk report /data                       every entry of /data into scan.csv.zst
   pwalk report /data -o data.parquet       the same for DuckDB, polars, pandas
   pwalk walk /data                         one line per directory
+  pwalk find /data -name '*.bam' -size +1G find's own language, in parallel
   pwalk --NoSnap --header /data            the classic call: CSV on standard output
 
 Exit codes: 0 complete, 1 finished but something could not be read (PARTIAL),
@@ -41,6 +42,8 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Print each directory with the number of directories and files in it
     Walk(WalkArgs),
+    /// Find entries by an expression in find's own language, and act on them
+    Find(crate::find::FindArgs),
     /// Print the completions for a shell
     Completions {
         /// The shell

@@ -6,6 +6,7 @@
 
 mod args;
 mod docs;
+mod find;
 mod human;
 mod legacy;
 mod listing;
@@ -37,6 +38,13 @@ pub(crate) enum Exit {
 /// Runs the command with these arguments, the program's name first, and returns its exit code.
 #[expect(clippy::print_stderr, reason = "this is the command line")]
 pub fn main(arguments: &[OsString]) -> u8 {
+    // Before clap, which cannot read find's language.
+    if let [_, name, rest @ ..] = arguments
+        && name == "find"
+    {
+        let command = Cli::command().find_subcommand("find").cloned().unwrap_or_default();
+        return find::main("pwalk find", rest, command);
+    }
     let ran = match Cli::command().find_subcommand(arguments.get(1).map_or("".as_ref(), |a| a.as_os_str())) {
         None if legacy::is_meant(arguments) => legacy::run(arguments),
         _ => match Cli::try_parse_from(arguments) {
@@ -74,6 +82,8 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Report(args) => report::run(&args),
         Command::Walk(args) => walk::run(&args),
+        // Never parsed: see `main`.
+        Command::Find(_) => Ok(Exit::Usage),
         Command::Completions { shell } => docs::completions(shell),
         Command::Man { directory } => docs::man(directory.as_deref()),
     }

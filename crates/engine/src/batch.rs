@@ -52,6 +52,8 @@ pub struct Entry<'a> {
     pub kind: Kind,
     /// Its metadata, where the visitor needs it.
     pub meta: Option<&'a Meta>,
+    /// Whether it is a link that is followed: type and metadata are those of what it leads to.
+    pub via_link: bool,
     /// Whether the walk goes into it.
     pub descent: Descent,
     names: &'a Names,
@@ -114,6 +116,7 @@ pub(crate) fn view<'a>(names: &'a Names, item: &'a Item) -> Entry<'a> {
         d_ino: names.entry(index).ino,
         kind: item.kind,
         meta: item.meta.as_ref(),
+        via_link: item.via_link,
         descent: item.descent,
         names,
         index,

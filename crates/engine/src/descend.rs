@@ -10,20 +10,21 @@
 //! for, the entry said no more than `d_ino`: it differs on a mount point, and on file systems whose
 //! `d_ino` is not to be trusted, which the directory's own `.` gives away.
 
+use std::ffi::CString;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use pwalk_fs::{Errno, Freshness, Kind, Links, Meta, Names, open_child, open_root, stat_at, stat_fd, stat_path};
+use pwalk_fs::{Errno, Freshness, Kind, Links, Meta, Names, open_child, open_path, stat_at, stat_fd, stat_path};
 
-use crate::dir::Dir;
+use crate::dir::{Dir, trim_root};
 use crate::fds::{Held, Lost};
 use crate::hands::classify;
 use crate::shared::Shared;
 use crate::slot::{Flight, Quit};
 use crate::task::{Child, Children, OpenListing, Task};
 use crate::worker::Worker;
-use crate::{Class, Descend, Mounts, Op, Operand, Visitor};
+use crate::{Class, Descend, Mounts, Op, Operand, RootLinks, Visitor};
 
 /// What opening came to.
 enum Opened {
@@ -104,7 +105,11 @@ impl<V: Visitor> Worker<V> {
         let path = &shared.roots[index].path;
         *slot.flight.lock() = Flight::Root { index };
         self.permit()?;
-        let meta = slot.call(|| match stat_path(path, Links::Follow) {
+        let links = match shared.options.root_links {
+            RootLinks::Follow => Links::Follow,
+            RootLinks::Keep => Links::NoFollow,
+        };
+        let meta = slot.call(|| match stat_path(path, links) {
             Err(Errno::NOENT | Errno::LOOP) => stat_path(path, Links::NoFollow),
             other => other,
         })?;
@@ -119,24 +124,30 @@ impl<V: Visitor> Worker<V> {
         let counters = &slot.counters;
         counters.entries.fetch_add(1, Relaxed);
         counters.bytes.fetch_add(meta.size, Relaxed);
+        let operand = Operand { path: path.to_bytes(), meta: &meta, root: index };
         if !meta.kind().is_dir() {
-            let operand = Operand { path: path.to_bytes(), meta: &meta, root: index };
             hands.visit(None, |v, cx| v.operand(cx, &operand));
             return Ok(());
         }
+        if hands.visit(None, |v, cx| v.root(cx, &operand)) != Some(Descend::Into) {
+            return Ok(());
+        }
         let opened = slot.call(|| {
-            let fd = shared.fds.open(|| open_root(path)).map_err(Lost::Errno)?;
+            let fd = shared.fds.open(|| open_path(path, links)).map_err(Lost::Errno)?;
             let now = stat_fd(&*fd, Freshness::Fresh).map_err(Lost::Errno)?;
-            Ok::<_, Lost>((fd, now))
+            // A link that is followed may lead elsewhere by now, as it may at any time.
+            let same = links == Links::Follow || now.id() == meta.id() || now.mount_root == Some(true);
+            if same { Ok((fd, now)) } else { Err(Lost::Replaced) }
         })?;
+        let name = CString::new(trim_root(path.to_bytes())).unwrap_or_default();
         match opened {
             Ok((fd, meta)) => {
-                let dir = Arc::new(Dir::new(None, path, index, Some(meta)));
+                let dir = Arc::new(Dir::new(None, &name, index, Some(meta)));
                 *dir.fd.lock() = Some(Arc::clone(&fd));
                 self.enter(dir, fd)
             }
             Err(lost) => {
-                let dir = Arc::new(Dir::new(None, path, index, Some(meta)));
+                let dir = Arc::new(Dir::new(None, &name, index, Some(meta)));
                 hands.report_dir(Op::Open, &lost, &dir);
                 hands.finish(dir, 1);
                 Ok(())

@@ -169,8 +169,8 @@ impl<S> Dir<S> {
         }
     }
 
-    /// Whether `id` (device, inode) is this directory or one above it.
-    pub(crate) fn is_below(&self, id: (u64, u64)) -> bool {
+    /// Whether `id` (device, inode) is this directory or one above it: a link to it would lead in a circle.
+    pub fn is_below(&self, id: (u64, u64)) -> bool {
         let mut at = Some(self);
         while let Some(dir) = at {
             if dir.meta.as_ref().is_some_and(|m| m.id() == id) {

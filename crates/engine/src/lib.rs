@@ -56,7 +56,7 @@ pub use errors::{Class, Op, WalkError};
 pub use exclude::{BadPattern, Exclude};
 pub use frontier::{Frontier, OpenDir, UnreadDir};
 pub use hands::{Context, DirFd};
-pub use options::{Budget, FollowLinks, Mounts, Options, Snapshots, Threads};
+pub use options::{Budget, FollowLinks, Mounts, Options, RootLinks, Snapshots, Threads};
 pub use ordered::{Listed, Order, OrderedError, OrderedOptions, OrderedWalk, Visit};
 pub use progress::{Cancel, Progress, Silent, Snapshot, Stall};
 pub use run::{Ended, Outcome, fold};

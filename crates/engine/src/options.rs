@@ -17,7 +17,17 @@ pub enum Threads {
     Fixed(usize),
 }
 
-/// Whether symbolic links below the roots are followed. A root that is a link always is.
+/// Whether a root that is a symbolic link is followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RootLinks {
+    /// It is: who names a link means what it leads to.
+    #[default]
+    Follow,
+    /// It is a link, and no directory; with a slash behind its name it is what it leads to.
+    Keep,
+}
+
+/// Whether symbolic links below the roots are followed; for the roots see [`RootLinks`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FollowLinks {
     /// A link is an entry of its own.
@@ -65,6 +75,8 @@ pub struct Options {
     pub max_iops: Option<u64>,
     /// Directories this far below a root are entries but are not read: 0 reads the roots only.
     pub max_depth: Option<u32>,
+    /// Roots that are links.
+    pub root_links: RootLinks,
     /// Links.
     pub follow_links: FollowLinks,
     /// Mounts.

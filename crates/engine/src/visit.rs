@@ -39,7 +39,7 @@ pub enum Descend {
     Skip,
 }
 
-/// A root that is no directory.
+/// A root, before anything of it is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Operand<'a> {
     /// The path as it was given.
@@ -54,6 +54,12 @@ pub struct Operand<'a> {
 pub trait Visitor: Send + Sized + 'static {
     /// What a directory hands down to what is in it.
     type State: Send + Sync + 'static;
+
+    /// A root that is a directory, before it is opened. One that is skipped is neither entered nor left.
+    fn root(&mut self, cx: &mut Context<'_, Self>, root: &Operand<'_>) -> Descend {
+        let (_, _) = (cx, root);
+        Descend::Into
+    }
 
     /// A directory was opened and is about to be read.
     fn enter(

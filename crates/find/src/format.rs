@@ -7,12 +7,15 @@ mod shapes;
 mod time;
 
 pub use shapes::{base, letter};
+pub(crate) use shapes::symbolic;
+pub(crate) use time::{short_time, stamp};
 
 use pwalk_fs::Meta;
 
 use crate::check::stamp_of;
 use crate::expr::Stamp;
-use shapes::{below_root, directory, sparseness, symbolic};
+use shapes::{below_root, directory, sparseness};
+use crate::shown::masked;
 
 /// A format, ready to be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,8 +129,10 @@ pub struct Told<'a> {
     pub root: &'a [u8],
     /// How far below: 0 for the starting point itself.
     pub depth: u32,
-    /// Its metadata.
+    /// Its metadata; any will do for a format that [does not use them](Format::uses_meta).
     pub meta: &'a Meta,
+    /// Whether it is told to a terminal: then a question mark stands for what could move its cursor.
+    pub terminal: bool,
     /// The rest.
     pub tell: &'a dyn Tell,
 }
@@ -327,16 +332,17 @@ impl Field {
     fn render(self, told: &Told<'_>, layout: Layout, out: &mut Vec<u8>) {
         let meta = told.meta;
         let number = |number: u64, out: &mut Vec<u8>| layout.text(number.to_string().as_bytes(), out);
+        let name = |name: &[u8]| if told.terminal { masked(name) } else { name.to_vec() };
         let named = |name: Option<String>, id: u32, out: &mut Vec<u8>| {
             layout.text(name.unwrap_or_else(|| id.to_string()).as_bytes(), out);
         };
         match self {
-            Self::Path => layout.text(told.path, out),
-            Self::Root => layout.text(told.root, out),
-            Self::BelowRoot => layout.text(below_root(told), out),
-            Self::Base => layout.text(base(told.path), out),
-            Self::Directory => layout.text(directory(told.path), out),
-            Self::Link => layout.text(&told.tell.link(), out),
+            Self::Path => layout.text(&name(told.path), out),
+            Self::Root => layout.text(&name(told.root), out),
+            Self::BelowRoot => layout.text(&name(below_root(told)), out),
+            Self::Base => layout.text(&name(base(told.path)), out),
+            Self::Directory => layout.text(&name(directory(told.path)), out),
+            Self::Link => layout.text(&name(&told.tell.link()), out),
             Self::Depth => {
                 let sign = if layout.plus {
                     "+"

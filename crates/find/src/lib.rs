@@ -13,15 +13,23 @@
 //! * [`check`]: a test made ready, and asked of an entry.
 //! * [`format`](mod@format): what `-printf` makes of an entry;
 //! * [`program`]: a query made ready: names looked up, dates and expressions read;
-//! * [`plan`]: in which order to ask, and what must be known for it.
+//! * [`plan`]: in which order to ask, and what must be known for it;
+//! * [`run`](mod@run): a program run over trees, by way of `finder` (the visitor), `act` (what is done with an entry), `command` (`-exec`) and
+//!   `streams` (where results go).
 //!
 //! Rejected: a parser generator. The language is a list of words with a fixed number of arguments each, and its messages
 //! name the word.
 
+mod act;
 pub mod check;
+mod command;
+mod entry;
 pub mod expr;
+mod finder;
 pub mod format;
 pub mod glob;
+mod json;
+mod ls;
 pub mod mode;
 pub mod number;
 pub mod parse;
@@ -29,4 +37,7 @@ pub mod plan;
 mod print;
 pub mod program;
 pub mod regex;
+pub mod roots;
+pub mod run;
 mod shown;
+mod streams;

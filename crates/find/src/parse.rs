@@ -47,8 +47,8 @@ pub fn parse<A: AsRef<[u8]>>(arguments: &[A]) -> Result<(Query, Vec<Warning>), E
     Ok((Query { links, roots, expr }, parser.warnings))
 }
 
-/// Whether an argument is a part of the expression, and no starting point.
-fn looks_like_expression(argument: &[u8], leading: bool) -> bool {
+/// Whether an argument is a part of the expression, and no starting point. `leading`: nothing of an expression was before it.
+pub fn looks_like_expression(argument: &[u8], leading: bool) -> bool {
     match argument {
         [b'-', _, ..] | b"(" | b"!" => true,
         b")" | b"," => !leading,

@@ -7,6 +7,7 @@
 use pwalk_fs::Errno;
 
 use crate::check::{Check, Cost, Subject};
+use crate::expr::What;
 
 /// A tree of checks and actions.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub trait Doer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
     Answer(bool),
+    /// Something that is done will tell, without them.
+    Either,
     /// It depends on them.
     Open,
 }
@@ -87,6 +90,29 @@ impl Node {
         }
     }
 
+    fn any(&self, holds: &impl Fn(&Self) -> bool) -> bool {
+        let inside = match self {
+            Self::And(parts) | Self::Or(parts) | Self::List(parts) => parts.iter().any(|part| part.any(holds)),
+            Self::Not(inner) => inner.any(holds),
+            Self::Check(_) | Self::Act(_) => false,
+        };
+        inside || holds(self)
+    }
+
+    /// Whether metadata may be needed for any entry at all.
+    pub fn uses_meta(&self) -> bool {
+        self.any(&|node| match node {
+            Self::Check(check) => check.cost() >= Cost::Meta,
+            Self::Act(act) => act.uses_meta,
+            _ => false,
+        })
+    }
+
+    /// Whether a question is about the whole path.
+    pub fn uses_path(&self) -> bool {
+        self.any(&|node| matches!(node, Self::Check(Check::Pattern(What::Path, _) | Check::Regex(_))))
+    }
+
     /// Whether everything can be decided and done without metadata.
     pub fn is_settled(&self, subject: &Subject<'_>) -> bool {
         self.known(subject) != Known::Open
@@ -108,7 +134,7 @@ impl Node {
             }
             Self::Not(inner) => match inner.known(subject) {
                 Known::Answer(answer) => Known::Answer(!answer),
-                Known::Open => Known::Open,
+                unknown => unknown,
             },
             // A call of its own is dearer than the metadata, and is made once.
             Self::Check(check) if check.cost() >= Cost::Meta => Known::Open,
@@ -117,6 +143,7 @@ impl Node {
                 Ok(None) | Err(_) => Known::Open,
             },
             Self::Act(Act { uses_meta: false, is_true: true, .. }) => Known::Answer(true),
+            Self::Act(Act { uses_meta: false, .. }) => Known::Either,
             Self::Act(_) => Known::Open,
         }
     }
@@ -164,7 +191,7 @@ fn decided(parts: &[Node], subject: &Subject<'_>, doer: &mut impl Doer, decisive
 /// The decisive answer if one has it, else the contrary. Questions that stand beside each other may answer for one another: if
 /// any of them is decisive, it does not matter what the open ones before it would say.
 fn first(parts: &[Node], subject: &Subject<'_>, decisive: bool) -> Known {
-    let mut is_open = false;
+    let (mut is_open, mut is_either) = (false, false);
     for part in parts {
         if is_open && !part.is_pure() {
             break;
@@ -172,11 +199,16 @@ fn first(parts: &[Node], subject: &Subject<'_>, decisive: bool) -> Known {
         match part.known(subject) {
             Known::Answer(answer) if answer == decisive => return Known::Answer(decisive),
             Known::Answer(_) => {}
+            Known::Either => is_either = true,
             Known::Open if part.is_pure() => is_open = true,
             Known::Open => return Known::Open,
         }
     }
-    if is_open { Known::Open } else { Known::Answer(!decisive) }
+    match (is_open, is_either) {
+        (true, _) => Known::Open,
+        (_, true) => Known::Either,
+        _ => Known::Answer(!decisive),
+    }
 }
 
 /// Sorts each stretch of questions by cost, those that cost the same in their own order.

@@ -17,7 +17,7 @@ use crate::format::{Format, FormatError};
 use crate::number::digits_only;
 use crate::plan::{Act, Node};
 use crate::regex::{PathRegex, RegexError};
-use crate::shown::Shown;
+use crate::shown::{Shown, said};
 
 /// What to do, ready to be done.
 #[derive(Clone, Debug)]
@@ -28,6 +28,10 @@ pub struct Program {
     pub node: Node,
     /// What its actions are, by their numbers.
     pub actions: Vec<Deed>,
+    /// Whether a question is about the whole path.
+    pub uses_path: bool,
+    /// The moment that ages count from.
+    pub start: Time,
     /// What is to be said beforehand.
     pub warnings: Vec<String>,
 }
@@ -45,6 +49,8 @@ pub struct Settings {
     pub one_file_system: bool,
     /// What is in a directory comes before it.
     pub depth_first: bool,
+    /// What vanishes while it is looked at is no error.
+    pub ignore_vanished: bool,
     /// Snapshot directories are entered.
     pub snapshots: bool,
     /// Sorted by path.
@@ -116,12 +122,6 @@ pub enum ProgramError {
     DeleteAndPrune,
 }
 
-/// What the system says of an error, without its number.
-fn said(errno: Errno) -> String {
-    let text = std::io::Error::from(errno).to_string();
-    text.split_once(" (os error").map_or(text.clone(), |(text, _)| text.to_owned())
-}
-
 /// Makes a query ready. `now`: the moment that ages count from.
 ///
 /// # Errors
@@ -154,7 +154,8 @@ pub fn compile(query: &Query, now: SystemTime) -> Result<Program, ProgramError> 
         }
     };
     let Compiler { settings, actions, warnings, .. } = compiler;
-    Ok(Program { settings, node: node.arranged(), actions, warnings })
+    let uses_path = node.uses_path();
+    Ok(Program { settings, node: node.arranged(), actions, uses_path, start: now, warnings })
 }
 
 struct Compiler {
@@ -204,8 +205,9 @@ impl Compiler {
             Switch::Follow => settings.links = Links::Always,
             Switch::RegexType(dialect) => self.dialect = *dialect,
             Switch::Files0From(file) => settings.files0_from = Some(file.clone()),
-            // What vanishes while it is looked at is an error; and no directory's link count is relied on.
-            Switch::NoLeaf | Switch::IgnoreReaddirRace(_) => {}
+            // No directory's link count is relied on in any case.
+            Switch::NoLeaf => {}
+            Switch::IgnoreReaddirRace(wanted) => settings.ignore_vanished = *wanted,
             Switch::Warn(wanted) => settings.warn = Some(*wanted),
             Switch::Threads(n) => settings.threads = Some(*n),
             Switch::Snapshots => settings.snapshots = true,

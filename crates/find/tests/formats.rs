@@ -196,7 +196,7 @@ fn check(root: &Path, format: &str, zone: &str) -> Vec<String> {
         let below = &path[root.as_os_str().len()..];
         let depth = u32::try_from(below.iter().filter(|b| **b == b'/').count()).unwrap();
         let entry = Entry { path, kind: meta.kind() };
-        let told = Told { path, root: root.as_os_str().as_bytes(), depth, meta: &meta, tell: &entry };
+        let told = Told { path, root: root.as_os_str().as_bytes(), depth, meta: &meta, terminal: false, tell: &entry };
         let mut out = [path, b"\0"].concat();
         ours.render(&told, &mut out);
         if !format.contains("\\c") {

@@ -11,21 +11,27 @@
 //! The kernel must offer `statx` (Linux 4.11 and later). There is no `unsafe` in this crate:
 //! `rustix` carries it.
 
+mod accounts;
 mod cores;
 mod kind;
 mod limits;
 mod list;
 mod magic;
 mod meta;
+mod mounts;
+mod name;
 mod open;
 mod usage;
 
+pub use accounts::Accounts;
 pub use cores::{Cores, CoresFrom, cores};
 pub use kind::Kind;
 pub use limits::{file_descriptor_limit, raise_file_descriptor_limit};
 pub use list::{DirBuf, Dirent, More, Names};
 pub use magic::{FsType, fs_type};
 pub use meta::{Freshness, Links, Meta, Time, stat_at, stat_fd, stat_path};
+pub use mounts::Mounts;
+pub use name::{May, is_empty_dir, may, read_link, remove};
 pub use open::{open_child, open_path, open_root};
 pub use rustix::io::Errno;
 pub use usage::{cpu_time, run_delay, thread_id};

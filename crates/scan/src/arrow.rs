@@ -14,7 +14,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use pwalk_fs::Meta;
 
-use crate::accounts::Accounts;
+use pwalk_fs::Accounts;
 use crate::rows::Rows;
 use crate::{DirColumns, Encoder, Error, Format, Metadata, Oddities, Parent, Written};
 

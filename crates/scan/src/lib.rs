@@ -13,7 +13,6 @@
 //!
 //! This crate never opens a file of the tree that is scanned.
 
-mod accounts;
 mod arrow;
 mod compress;
 mod csv;

@@ -22,7 +22,7 @@ use parquet::schema::types::SchemaDescPtr;
 use pwalk_fs::Meta;
 
 use self::group::RowGroup;
-use crate::accounts::Accounts;
+use pwalk_fs::Accounts;
 use crate::compress::Compressor;
 use crate::rows::Rows;
 use crate::{Compression, DEFAULT_ZSTD_LEVEL, DirColumns, Encoder, Error, Format, Metadata, Oddities};

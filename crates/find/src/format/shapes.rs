@@ -50,7 +50,7 @@ pub(super) fn directory(path: &[u8]) -> &[u8] {
 }
 
 /// As `ls -l` shows it.
-pub(super) fn symbolic(mode: u32) -> [u8; 10] {
+pub(crate) fn symbolic(mode: u32) -> [u8; 10] {
     let mut text = *b"?rwxrwxrwx";
     text[0] = match letter(Kind::from_mode(mode)) {
         b'f' => b'-',

@@ -43,12 +43,22 @@ pub(super) fn part(time: Time, letter: u8) -> String {
 
 /// A time beyond what calendars know is its number of seconds.
 fn strftime(time: Time, format: &str) -> String {
+    let text = stamp(time).and_then(|stamp| jiff::fmt::strtime::format(format, &stamp.to_zoned(ZONE.clone())).ok());
+    text.unwrap_or_else(|| time.sec.to_string())
+}
+
+/// `-ls`: with the time of day, or with the year.
+pub(crate) fn short_time(time: Time, recent: bool) -> String {
+    strftime(time, if recent { "%b %e %H:%M" } else { "%b %e  %Y" })
+}
+
+/// None for a time beyond what calendars know.
+pub(crate) fn stamp(time: Time) -> Option<Timestamp> {
     let nanos = i32::try_from(time.nsec).unwrap_or(0);
     // Nanoseconds have the sign of the seconds there, and count from the whole second below here.
-    let stamp = match (time.sec, nanos) {
+    match (time.sec, nanos) {
         (sec @ ..0, 1..) => Timestamp::new(sec + 1, nanos - 1_000_000_000),
         (sec, nanos) => Timestamp::new(sec, nanos),
-    };
-    let text = stamp.ok().and_then(|stamp| jiff::fmt::strtime::format(format, &stamp.to_zoned(ZONE.clone())).ok());
-    text.unwrap_or_else(|| time.sec.to_string())
+    }
+    .ok()
 }

@@ -7,6 +7,12 @@ use crate::shown::Shown;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say what they are")]
 pub enum Error {
+    /// `-help`: nothing is wrong, and nothing is to be found.
+    #[error("help was asked for")]
+    Help,
+    /// `-version`, likewise.
+    #[error("the version was asked for")]
+    Version,
     #[error("unknown predicate `{}'", Shown(.0))]
     Unknown(Vec<u8>),
     #[error("paths must precede expression: `{}'", Shown(.0))]

@@ -64,6 +64,8 @@ impl<'a> Parser<'a> {
             }
             "-files0-from" => Switch::Files0From(self.argument(name)?.to_vec()),
             "-noleaf" => Switch::NoLeaf,
+            "-help" | "--help" => return Err(Error::Help),
+            "-version" | "--version" => return Err(Error::Version),
             "-ignore_readdir_race" => Switch::IgnoreReaddirRace(true),
             "-noignore_readdir_race" => Switch::IgnoreReaddirRace(false),
             "-warn" => Switch::Warn(true),

@@ -10,7 +10,7 @@ use arrow_array::{ArrayRef, BinaryArray, PrimitiveArray, RecordBatch, StringArra
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 
-use crate::accounts::Accounts;
+use pwalk_fs::Accounts;
 use crate::rows::dictionary::{Dictionary, Effort, dictionary};
 use crate::rows::steady::Steady;
 use crate::rows::{Rows, Strings};

@@ -18,7 +18,7 @@ use pwalk_fs::Kind;
 
 use super::bits;
 use super::group::{Column, Levels, RowGroup};
-use crate::accounts::Accounts;
+use pwalk_fs::Accounts;
 use crate::rows::dictionary::{Dictionary, Effort, FEW, Table, dictionary};
 use crate::rows::steady::Steady;
 use crate::rows::{Rows, Strings, word};

@@ -1,4 +1,4 @@
-//! Names of users and groups, each asked for once per scan.
+//! Names of users and groups, each asked for once per run.
 //!
 //! Where accounts come from a directory server an answer can take milliseconds, and a file system has millions of files
 //! but hundreds of owners.
@@ -10,7 +10,7 @@ use nix::unistd::{Gid, Group, Uid, User};
 
 /// The names that were asked for so far. `None` for a number without a name.
 #[derive(Debug, Default)]
-pub(crate) struct Accounts {
+pub struct Accounts {
     users: Cache,
     groups: Cache,
 }
@@ -19,18 +19,18 @@ type Cache = Mutex<HashMap<u32, Option<String>>>;
 
 impl Accounts {
     /// The name of a user.
-    pub(crate) fn user(&self, uid: u32) -> Option<String> {
+    pub fn user(&self, uid: u32) -> Option<String> {
         cached(&self.users, uid, |uid| User::from_uid(Uid::from_raw(uid)).map(|u| u.map(|u| u.name)))
     }
 
     /// The name of a group.
-    pub(crate) fn group(&self, gid: u32) -> Option<String> {
+    pub fn group(&self, gid: u32) -> Option<String> {
         cached(&self.groups, gid, |gid| Group::from_gid(Gid::from_raw(gid)).map(|g| g.map(|g| g.name)))
     }
 }
 
 /// Asks while holding the lock, so that two threads do not ask the same. A directory server that does not answer
-/// gives no name rather than no scan: the number is in the row as well.
+/// gives no name rather than no answer: the number is known as well.
 fn cached(cache: &Cache, id: u32, ask: impl Fn(u32) -> nix::Result<Option<String>>) -> Option<String> {
     let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
     let ask = |id| {

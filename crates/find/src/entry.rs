@@ -1,0 +1,173 @@
+//! An entry that was met: what is known of it, and how to ask the rest.
+//!
+//! Questions go through the directory that holds the entry, by descriptor and name. Only a starting point is asked by its path,
+//! which is the user's own. The directory is opened again, if it was closed meanwhile, by whoever asks first.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use pwalk_engine::DirFd;
+use pwalk_fs::{Accounts, Errno, Freshness, Kind, Links, Meta, Mounts, stat_at};
+use rustix::fs::CWD;
+
+use crate::check::{Ask, Subject};
+use crate::expr::Access;
+use crate::format::{Tell, Told, letter};
+
+/// An entry.
+pub(crate) struct Found<'a> {
+    /// Its path, as it is printed.
+    pub(crate) path: &'a [u8],
+    /// The last component of the path, without slashes behind it.
+    pub(crate) name: &'a [u8],
+    /// Its name in the directory that holds it; of a starting point the path.
+    pub(crate) c_name: &'a CStr,
+    /// The directory that holds it.
+    pub(crate) holder: &'a dyn Holder,
+    pub(crate) kind: Kind,
+    pub(crate) meta: Option<&'a Meta>,
+    /// The starting point, as it was given.
+    pub(crate) root: &'a [u8],
+    pub(crate) depth: u32,
+    /// Whether links are followed here.
+    pub(crate) follows: bool,
+    pub(crate) system: &'a System,
+}
+
+/// What is asked once for the whole run.
+#[derive(Debug, Default)]
+pub(crate) struct System {
+    pub(crate) accounts: Accounts,
+    pub(crate) mounts: Mounts,
+}
+
+/// The directory that holds an entry.
+pub(crate) trait Holder {
+    /// Its descriptor.
+    ///
+    /// # Errors
+    /// What keeps it from being opened again.
+    fn fd(&self) -> Result<Pinned, Errno>;
+}
+
+/// A descriptor to ask through.
+pub(crate) enum Pinned {
+    /// Where the program was started: for the paths of starting points.
+    Here,
+    Dir(DirFd),
+    Own(Arc<OwnedFd>),
+}
+
+impl AsFd for Pinned {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Here => CWD,
+            Self::Dir(fd) => fd.as_fd(),
+            Self::Own(fd) => fd.as_fd(),
+        }
+    }
+}
+
+/// Of a starting point.
+pub(crate) struct Here;
+
+impl Holder for Here {
+    fn fd(&self) -> Result<Pinned, Errno> {
+        Ok(Pinned::Here)
+    }
+}
+
+impl Found<'_> {
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        Subject { path: self.path, name: self.name, kind: self.kind, meta: self.meta, ask: self }
+    }
+
+    /// As a format tells it.
+    pub(crate) fn told<'s>(&'s self, meta: &'s Meta, terminal: bool) -> Told<'s> {
+        Told { path: self.path, root: self.root, depth: self.depth, meta, terminal, tell: self }
+    }
+
+    fn links(&self) -> Links {
+        if self.follows { Links::Follow } else { Links::NoFollow }
+    }
+
+    fn stat(&self, links: Links) -> Result<Meta, Errno> {
+        stat_at(self.holder.fd()?.as_fd(), self.c_name, links, Freshness::Fresh)
+    }
+}
+
+impl Ask for Found<'_> {
+    fn link(&self) -> Result<Vec<u8>, Errno> {
+        pwalk_fs::read_link(self.holder.fd()?.as_fd(), self.c_name)
+    }
+
+    fn other_kind(&self) -> Result<Kind, Errno> {
+        if self.follows {
+            return self.stat(Links::NoFollow).map(|meta| meta.kind());
+        }
+        if self.kind != Kind::Symlink {
+            return Ok(self.kind);
+        }
+        match self.stat(Links::Follow) {
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(Kind::Symlink),
+            other => other.map(|meta| meta.kind()),
+        }
+    }
+
+    fn is_empty_dir(&self) -> Result<bool, Errno> {
+        pwalk_fs::is_empty_dir(self.holder.fd()?.as_fd(), self.c_name, self.links())
+    }
+
+    fn may(&self, access: Access) -> bool {
+        let what = match access {
+            Access::Read => pwalk_fs::May::Read,
+            Access::Write => pwalk_fs::May::Write,
+            Access::Execute => pwalk_fs::May::Execute,
+        };
+        self.holder.fd().is_ok_and(|fd| pwalk_fs::may(fd.as_fd(), self.c_name, what))
+    }
+
+    fn has_user(&self, uid: u32) -> bool {
+        self.system.accounts.user(uid).is_some()
+    }
+
+    fn has_group(&self, gid: u32) -> bool {
+        self.system.accounts.group(gid).is_some()
+    }
+
+    fn fs_type(&self, meta: &Meta) -> Vec<u8> {
+        self.system.mounts.fs_type(meta.dev).map_or_else(|| b"unknown".to_vec(), Vec::from)
+    }
+}
+
+impl Tell for Found<'_> {
+    fn link(&self) -> Vec<u8> {
+        // What cannot be read is told as nothing, as GNU find does; `-lname` is who reports it.
+        if self.kind == Kind::Symlink { Ask::link(self).unwrap_or_default() } else { Vec::new() }
+    }
+
+    fn other_letter(&self) -> u8 {
+        if self.kind != Kind::Symlink {
+            return letter(self.kind);
+        }
+        match self.stat(Links::Follow) {
+            Ok(meta) => letter(meta.kind()),
+            Err(Errno::NOENT | Errno::NOTDIR) => b'N',
+            Err(Errno::LOOP) => b'L',
+            Err(_) => b'?',
+        }
+    }
+
+    fn user(&self, uid: u32) -> Option<String> {
+        self.system.accounts.user(uid)
+    }
+
+    fn group(&self, gid: u32) -> Option<String> {
+        self.system.accounts.group(gid)
+    }
+
+    fn fs_type(&self, meta: &Meta) -> Vec<u8> {
+        Ask::fs_type(self, meta)
+    }
+}

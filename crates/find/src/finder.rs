@@ -1,0 +1,266 @@
+//! The visitor: which entries an expression is run over, and when.
+//!
+//! An entry is evaluated in the batch of the directory that holds it, before anything of it is opened: what `-prune`
+//! keeps out of is never touched. Under `-depth` a directory waits for its end. Starting points are in no batch; they come by
+//! themselves ([`Visitor::root`], [`Visitor::operand`]).
+//!
+//! Metadata are asked for only where name and type leave something open ([`Node::is_settled`](crate::plan::Node::is_settled)).
+
+use std::ffi::CString;
+use std::sync::Arc;
+
+use pwalk_engine::{
+    Batch, Class, Context, Descend, Descent, Dir, Entry, Op, Operand, Totals, Visitor, WalkError,
+};
+use pwalk_fs::{Errno, Kind, Links, stat_path};
+
+use crate::act::{Inside, Verdict, evaluate, run_inside};
+use crate::entry::{Found, Here, Holder, Pinned};
+use crate::expr::Links as Follow;
+use crate::format::base;
+use crate::run::Run;
+use crate::streams::Records;
+
+/// One worker's part of a run.
+pub(crate) struct Finder {
+    run: Arc<Run>,
+    records: Records,
+    /// The path of the entry at hand.
+    path: Vec<u8>,
+    below: Vec<u8>,
+}
+
+impl Finder {
+    pub(crate) fn new(run: &Arc<Run>) -> Self {
+        let records = Records::new(&run.streams);
+        Self { run: Arc::clone(run), records, path: Vec::new(), below: Vec::new() }
+    }
+
+    /// Writes what is left.
+    pub(crate) fn finish(mut self) {
+        self.records.flush(&self.run.streams);
+    }
+
+    /// Makes `path` the path of a directory.
+    fn path_of(&mut self, dir: &Dir<Inside>) {
+        dir.path_below_root_into(&mut self.below);
+        self.path.clear();
+        self.path.extend_from_slice(&self.run.roots[dir.root()]);
+        if !self.below.is_empty() {
+            slash(&mut self.path);
+            self.path.extend_from_slice(&self.below);
+        }
+    }
+
+    /// Evaluates a starting point.
+    fn root_entry(&mut self, cx: &mut Context<'_, Self>, operand: &Operand<'_>) -> Verdict {
+        let settings = &self.run.program.settings;
+        let kind = operand.meta.kind();
+        let Ok(c_name) = CString::new(operand.path) else { return Verdict::default() };
+        if settings.links != Follow::Never && kind == Kind::Symlink {
+            // It was to be followed and leads nowhere, or in a circle, which is an error.
+            if stat_path(&c_name, Links::Follow) == Err(Errno::LOOP) {
+                self.run.failed_at(operand.path, Errno::LOOP);
+                return Verdict::default();
+            }
+        }
+        if settings.min_depth > 0 {
+            return Verdict::default();
+        }
+        let found = Found {
+            path: operand.path,
+            name: name_of(operand.path),
+            c_name: &c_name,
+            holder: &Here,
+            kind,
+            meta: Some(operand.meta),
+            root: operand.path,
+            depth: 0,
+            follows: settings.links != Follow::Never,
+            system: &self.run.system,
+        };
+        let verdict = evaluate(&self.run, &found, None, &mut self.records);
+        self.done(cx, verdict);
+        verdict
+    }
+
+    /// After a batch, or anything else that the engine called for.
+    fn done(&mut self, cx: &mut Context<'_, Self>, verdict: Verdict) {
+        self.records.settle(&self.run.streams);
+        if verdict.quit || self.run.streams.is_broken() {
+            cx.stop();
+        }
+    }
+}
+
+impl Visitor for Finder {
+    type State = Inside;
+
+    fn root(&mut self, cx: &mut Context<'_, Self>, root: &Operand<'_>) -> Descend {
+        let settings = &self.run.program.settings;
+        let unread = settings.max_depth == Some(0);
+        if settings.depth_first && !unread {
+            return Descend::Into;
+        }
+        let depth_first = settings.depth_first;
+        let verdict = self.root_entry(cx, root);
+        if unread || (verdict.prune && !depth_first) { Descend::Skip } else { Descend::Into }
+    }
+
+    fn operand(&mut self, cx: &mut Context<'_, Self>, operand: &Operand<'_>) {
+        self.root_entry(cx, operand);
+    }
+
+    fn enter(&mut self, _: &mut Context<'_, Self>, _: &Dir<Inside>, _: Option<&Inside>) -> (Inside, Descend) {
+        (Inside::default(), Descend::Into)
+    }
+
+    fn wants_meta(&mut self, dir: &Dir<Inside>, entry: &Entry<'_>) -> bool {
+        let run = Arc::clone(&self.run);
+        if u64::from(dir.depth()) + 1 < run.program.settings.min_depth {
+            return false;
+        }
+        if run.program.uses_path {
+            self.path_of(dir);
+            slash(&mut self.path);
+            self.path.extend_from_slice(entry.name);
+        }
+        let found = Found {
+            path: &self.path,
+            name: entry.name,
+            c_name: c"",
+            holder: &Here,
+            kind: entry.kind,
+            meta: None,
+            root: b"",
+            depth: dir.depth() + 1,
+            follows: false,
+            system: &run.system,
+        };
+        !run.program.node.is_settled(&found.subject())
+    }
+
+    fn batch(&mut self, cx: &mut Context<'_, Self>, batch: &mut Batch<'_, Inside>) {
+        let run = Arc::clone(&self.run);
+        let settings = &run.program.settings;
+        let dir = batch.dir();
+        let depth = dir.depth() + 1;
+        self.path_of(dir);
+        slash(&mut self.path);
+        let prefix = self.path.len();
+        let mut verdict = Verdict::default();
+        for index in 0..batch.len() {
+            let entry = batch.get(index);
+            self.path.truncate(prefix);
+            self.path.extend_from_slice(entry.name);
+            if entry.via_link && entry.meta.is_some_and(|meta| entry.kind.is_dir() && dir.is_below(meta.id())) {
+                run.tell_loop(&self.path);
+                batch.prune(index);
+                continue;
+            }
+            // Its turn comes when it is left.
+            let later = settings.depth_first && entry.descent == Descent::Yes;
+            if later || u64::from(depth) < settings.min_depth {
+                continue;
+            }
+            let found = Found {
+                path: &self.path,
+                name: entry.name,
+                c_name: entry.c_name(),
+                holder: &InDir { cx, dir },
+                kind: entry.kind,
+                meta: entry.meta,
+                root: &run.roots[dir.root()],
+                depth,
+                follows: settings.links == Follow::Always,
+                system: &run.system,
+            };
+            verdict = evaluate(&run, &found, dir.state(), &mut self.records);
+            if verdict.prune && !settings.depth_first {
+                batch.prune(index);
+            }
+            if verdict.quit {
+                break;
+            }
+        }
+        self.done(cx, verdict);
+    }
+
+    fn leave(&mut self, cx: &mut Context<'_, Self>, dir: &Arc<Dir<Inside>>, _: &Totals) {
+        let run = Arc::clone(&self.run);
+        let settings = &run.program.settings;
+        self.path_of(dir);
+        if let Some(inside) = dir.state() {
+            run_inside(&run, inside, || cx.fd(dir).map(Pinned::Dir).map_err(errno_of), &self.path);
+        }
+        if !settings.depth_first || u64::from(dir.depth()) < settings.min_depth {
+            return;
+        }
+        let Some(meta) = dir.meta() else { return };
+        let verdict = match dir.parent() {
+            None => {
+                let path = std::mem::take(&mut self.path);
+                let operand = Operand { path: &path, meta, root: dir.root() };
+                self.root_entry(cx, &operand)
+            }
+            Some(parent) => {
+                let found = Found {
+                    path: &self.path,
+                    name: dir.name(),
+                    c_name: dir.c_name(),
+                    holder: &InDir { cx, dir: parent },
+                    kind: meta.kind(),
+                    meta: Some(meta),
+                    root: &run.roots[dir.root()],
+                    depth: dir.depth(),
+                    follows: settings.links == Follow::Always,
+                    system: &run.system,
+                };
+                evaluate(&run, &found, parent.state(), &mut self.records)
+            }
+        };
+        self.done(cx, verdict);
+    }
+
+    fn error(&mut self, _: &mut Context<'_, Self>, error: &WalkError) {
+        let path = error.path.as_slice();
+        match (error.class, error.errno) {
+            (Class::Vanished, _) if self.run.program.settings.ignore_vanished && error.op != Op::List => {}
+            (Class::Loop, None) => self.run.tell_loop(path),
+            (_, Some(errno)) => self.run.failed_at(path, errno),
+            (class, None) => self.run.tell_class(path, class),
+        }
+    }
+}
+
+/// A directory of the walk, as what holds an entry.
+struct InDir<'a, 'c> {
+    cx: &'a Context<'c, Finder>,
+    dir: &'a Arc<Dir<Inside>>,
+}
+
+impl Holder for InDir<'_, '_> {
+    fn fd(&self) -> Result<Pinned, Errno> {
+        self.cx.fd(self.dir).map(Pinned::Dir).map_err(errno_of)
+    }
+}
+
+fn errno_of(error: WalkError) -> Errno {
+    // A directory that is not where it was: as if it had been removed.
+    error.errno.unwrap_or(Errno::NOENT)
+}
+
+/// Appends a slash where none is.
+fn slash(path: &mut Vec<u8>) {
+    if !path.ends_with(b"/") {
+        path.push(b'/');
+    }
+}
+
+/// The name of a starting point: the last component, without the slashes behind it; `/` is itself.
+fn name_of(path: &[u8]) -> &[u8] {
+    match base(path) {
+        name if name.len() > 1 => name.strip_suffix(b"/").unwrap_or(name),
+        name => name,
+    }
+}
