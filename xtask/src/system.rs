@@ -32,6 +32,7 @@ pub(crate) const FOR_TESTS: &[Need] = &[
     program("zstd", "zstd"),
     program("gzip", "gzip"),
     program("find", "findutils"),
+    program("bfs", "bfs"),
     program("stat", "coreutils"),
     program("setpriv", "util-linux"),
     program("python3", "python3"),

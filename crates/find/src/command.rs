@@ -139,10 +139,8 @@ fn cost(len: usize) -> usize {
 }
 
 fn start(exec: &Exec, arguments: &[OsString], place: &Pinned) -> Result<ExitStatus, CommandError> {
-    let failed = |error| CommandError {
-        program: exec.command.first().cloned().unwrap_or_default(),
-        error: plain(error),
-    };
+    let failed =
+        |error| CommandError { program: exec.command.first().cloned().unwrap_or_default(), error: plain(error) };
     let Some((program, rest)) = arguments.split_first() else {
         return Err(failed(io::ErrorKind::InvalidInput.into()));
     };

@@ -9,9 +9,7 @@
 use std::ffi::CString;
 use std::sync::Arc;
 
-use pwalk_engine::{
-    Batch, Class, Context, Descend, Descent, Dir, Entry, Op, Operand, Totals, Visitor, WalkError,
-};
+use pwalk_engine::{Batch, Class, Context, Descend, Descent, Dir, Entry, Op, Operand, Totals, Visitor, WalkError};
 use pwalk_fs::{Errno, Kind, Links, stat_path};
 
 use crate::act::{Inside, Verdict, evaluate, run_inside};

@@ -6,16 +6,16 @@
 mod shapes;
 mod time;
 
-pub use shapes::{base, letter};
 pub(crate) use shapes::symbolic;
+pub use shapes::{base, letter};
 pub(crate) use time::{short_time, stamp};
 
 use pwalk_fs::Meta;
 
 use crate::check::stamp_of;
 use crate::expr::Stamp;
-use shapes::{below_root, directory, sparseness};
 use crate::shown::masked;
+use shapes::{below_root, directory, sparseness};
 
 /// A format, ready to be used.
 #[derive(Clone, Debug, PartialEq, Eq)]

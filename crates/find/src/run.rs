@@ -118,7 +118,8 @@ impl Run {
 /// # Errors
 /// What keeps it from beginning. Everything later is told, counted, and gone on from.
 pub fn run(program: Program, roots: Vec<Vec<u8>>, io: Io) -> Result<Summary, RunError> {
-    let execs = |place| program.actions.iter().any(|deed| matches!(deed, Deed::Exec(Exec { place: own, .. }) if *own == place));
+    let execs =
+        |place| program.actions.iter().any(|deed| matches!(deed, Deed::Exec(Exec { place: own, .. }) if *own == place));
     if execs(Place::Directory)
         && let Some(entry) = insecure_path()
     {
@@ -181,7 +182,9 @@ fn options(program: &Program, cancel: &Cancel, execdir: bool) -> Options {
     let settings = &program.settings;
     let below = |depth: u64| u32::try_from(depth.saturating_sub(1)).unwrap_or(u32::MAX);
     Options {
-        threads: settings.threads.map_or(Threads::Adaptive, |n| Threads::Fixed(usize::try_from(n).unwrap_or(usize::MAX))),
+        threads: settings
+            .threads
+            .map_or(Threads::Adaptive, |n| Threads::Fixed(usize::try_from(n).unwrap_or(usize::MAX))),
         // The engine counts directories that are read, find entries that are seen.
         max_depth: settings.max_depth.map(below),
         root_links: if settings.links == Links::Never { RootLinks::Keep } else { RootLinks::Follow },

@@ -4,14 +4,27 @@ use std::{fmt, io};
 
 use pwalk_fs::Errno;
 
-/// Bytes in a message: what could move a cursor is escaped.
+/// Bytes in a message: what could move a cursor is escaped, as C does it.
 pub(crate) struct Shown<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             for c in chunk.valid().chars() {
-                if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+                match c {
+                    '\n' => f.write_str("\\n")?,
+                    '\t' => f.write_str("\\t")?,
+                    '\r' => f.write_str("\\r")?,
+                    '\x07' => f.write_str("\\a")?,
+                    '\x08' => f.write_str("\\b")?,
+                    '\x0b' => f.write_str("\\v")?,
+                    '\x0c' => f.write_str("\\f")?,
+                    c if c.is_control() => {
+                        let mut room = [0; 4];
+                        c.encode_utf8(&mut room).bytes().try_for_each(|byte| write!(f, "\\{byte:03o}"))?;
+                    }
+                    c => write!(f, "{c}")?,
+                }
             }
             for byte in chunk.invalid() {
                 write!(f, "\\{byte:03o}")?;

@@ -52,11 +52,7 @@ pub struct OutputError {
 
 impl Streams {
     /// Opens what the actions write to.
-    pub(crate) fn open(
-        actions: &[Deed],
-        standard: Box<dyn Write + Send>,
-        terminal: bool,
-    ) -> Result<Self, OutputError> {
+    pub(crate) fn open(actions: &[Deed], standard: Box<dyn Write + Send>, terminal: bool) -> Result<Self, OutputError> {
         let mut streams = vec![Stream::new(b"standard output", terminal, standard)];
         let mut files: Vec<((u64, u64), usize)> = Vec::new();
         let mut of_action = Vec::with_capacity(actions.len());

@@ -14,9 +14,9 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use pwalk_fs::Meta;
 
-use pwalk_fs::Accounts;
 use crate::rows::Rows;
 use crate::{DirColumns, Encoder, Error, Format, Metadata, Oddities, Parent, Written};
+use pwalk_fs::Accounts;
 
 /// Rows in a batch at most: as fast as more, and the consumer waits less for the first.
 const ROWS: usize = 1 << 14;

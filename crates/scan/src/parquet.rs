@@ -22,11 +22,11 @@ use parquet::schema::types::SchemaDescPtr;
 use pwalk_fs::Meta;
 
 use self::group::RowGroup;
-use pwalk_fs::Accounts;
 use crate::compress::Compressor;
 use crate::rows::Rows;
 use crate::{Compression, DEFAULT_ZSTD_LEVEL, DirColumns, Encoder, Error, Format, Metadata, Oddities};
 use crate::{Output, Parent, Written};
+use pwalk_fs::Accounts;
 
 /// Rows in a row group at most.
 const ROWS: usize = 1 << 16;

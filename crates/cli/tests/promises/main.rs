@@ -11,6 +11,7 @@ mod csv;
 mod docs;
 mod extremes;
 mod failure;
+mod find;
 mod interrupt;
 mod ledger;
 mod options;

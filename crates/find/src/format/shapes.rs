@@ -44,7 +44,9 @@ pub fn base(path: &[u8]) -> &[u8] {
 pub(super) fn directory(path: &[u8]) -> &[u8] {
     match last(path) {
         (0, _) if !path.contains(&b'/') => b".",
-        (0, _) => &path[..path.len() - 1],
+        // So GNU find does it with slashes alone, and with those behind a single letter.
+        (0, 0 | 1) => &path[..path.len() - 1],
+        (0, _) => b".",
         (begin, _) => &path[..begin - 1],
     }
 }

@@ -10,10 +10,10 @@ use arrow_array::{ArrayRef, BinaryArray, PrimitiveArray, RecordBatch, StringArra
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 
-use pwalk_fs::Accounts;
 use crate::rows::dictionary::{Dictionary, Effort, dictionary};
 use crate::rows::steady::Steady;
 use crate::rows::{Rows, Strings};
+use pwalk_fs::Accounts;
 
 const UTC: &str = "UTC";
 

@@ -18,10 +18,10 @@ use pwalk_fs::Kind;
 
 use super::bits;
 use super::group::{Column, Levels, RowGroup};
-use pwalk_fs::Accounts;
 use crate::rows::dictionary::{Dictionary, Effort, FEW, Table, dictionary};
 use crate::rows::steady::Steady;
 use crate::rows::{Rows, Strings, word};
+use pwalk_fs::Accounts;
 
 /// Encodes all columns, in the order of the schema.
 pub(super) fn write(rows: &Rows, accounts: &Accounts, group: &mut RowGroup<'_>) -> Result<()> {

@@ -1,0 +1,83 @@
+//! Thousands of generated expressions against GNU find: the same records, the same exit code, the same complaints.
+//!
+//! bfs is the second opinion where GNU find departs from POSIX.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use pwalk_testkit::Random;
+
+use super::expressions::generate;
+use super::{command, complaints, gnu, pfind, sorted, trees};
+
+const EXPRESSIONS: usize = 4_000;
+
+/// What differs between the two for one command line.
+fn difference(at: &Path, words: &[String]) -> Option<String> {
+    // What GNU find does not know is our last word.
+    let known = &words[..words.len() - 1];
+    let mut theirs = gnu(at, known);
+    let ours = pfind(at, words);
+    if sorted(&theirs.stdout, 0) != sorted(&ours.stdout, 0) && !words.iter().any(|word| word == "-used") {
+        // GNU find changes the order of what a comma divides, and puts names before negated actions. (bfs rounds `-used` in its own way.)
+        theirs.stdout = command("bfs", at, known).output().expect("bfs runs").stdout;
+    }
+    let said = |what: &str, a: String, b: String| Some(format!("{}\n{what}\n  GNU: {a}\n  ours: {b}", words.join(" ")));
+    let show =
+        |records: &[&[u8]]| records.iter().map(|r| r.escape_ascii().to_string()).collect::<Vec<_>>().join("\n       ");
+    let (a, b) = (sorted(&theirs.stdout, 0), sorted(&ours.stdout, 0));
+    if a != b {
+        let only = |here: &[&[u8]], there: &[&[u8]]| -> String {
+            let mut there = there.to_vec();
+            let mut rest = Vec::new();
+            for record in here {
+                match there.iter().position(|other| other == record) {
+                    Some(at) => drop(there.swap_remove(at)),
+                    None => rest.push(*record),
+                }
+            }
+            show(&rest[..rest.len().min(5)])
+        };
+        return said("only in one", only(&a, &b), only(&b, &a));
+    }
+    if theirs.code != ours.code {
+        return said(
+            "exit code",
+            format!("{} {}", theirs.code, theirs.stderr),
+            format!("{} {}", ours.code, ours.stderr),
+        );
+    }
+    let (a, b) = (complaints("find", &theirs), complaints("pfind", &ours));
+    // What a loop is called differs: GNU find names both of its ends.
+    let meaning = |lines: Vec<String>| -> Vec<String> {
+        lines.into_iter().map(|line| line.split(" is ").next().unwrap_or_default().to_owned()).collect()
+    };
+    let (a, b) = (meaning(a), meaning(b));
+    (a != b).then(|| said("complaints", format!("{a:#?}"), format!("{b:#?}"))).flatten()
+}
+
+#[test]
+fn thousands_of_expressions_find_what_gnu_find_finds() {
+    let tree = trees::tree();
+    let next = AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let different: Vec<String> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut different = Vec::new();
+                    loop {
+                        let seed = next.fetch_add(1, Relaxed);
+                        if seed >= EXPRESSIONS || different.len() > 10 {
+                            return different;
+                        }
+                        let words = generate(&mut Random::new(seed as u64));
+                        different.extend(difference(tree.path(), &words));
+                    }
+                })
+            })
+            .collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    assert!(different.is_empty(), "{} differ:\n{}", different.len(), different.join("\n\n"));
+}
