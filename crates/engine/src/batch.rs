@@ -27,6 +27,8 @@ pub enum Descent {
 pub(crate) enum Look {
     Never,
     Todo,
+    /// The visitor has no use for the entry.
+    Unwanted,
     Done,
     Failed,
 }
@@ -54,6 +56,8 @@ pub struct Entry<'a> {
     pub meta: Option<&'a Meta>,
     /// Whether it is a link that is followed: type and metadata are those of what it leads to.
     pub via_link: bool,
+    /// Whether the visitor said that it has no use for it ([`Want::Nothing`](crate::Want::Nothing)).
+    pub unwanted: bool,
     /// Whether the walk goes into it.
     pub descent: Descent,
     names: &'a Names,
@@ -117,6 +121,7 @@ pub(crate) fn view<'a>(names: &'a Names, item: &'a Item) -> Entry<'a> {
         kind: item.kind,
         meta: item.meta.as_ref(),
         via_link: item.via_link,
+        unwanted: item.look == Look::Unwanted,
         descent: item.descent,
         names,
         index,

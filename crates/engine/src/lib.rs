@@ -62,4 +62,4 @@ pub use progress::{Cancel, Progress, Silent, Snapshot, Stall};
 pub use run::{Ended, Outcome, fold};
 pub use totals::{LinkSeen, Totals};
 pub use unfinished::{Unfinished, UnfinishedDir};
-pub use visit::{Descend, Needs, Operand, Sink, Visitor};
+pub use visit::{Descend, Needs, Operand, Sink, Visitor, Want};

@@ -46,7 +46,7 @@ impl<V: Visitor> Worker<V> {
                 }
             };
             self.leave_out(&dir, &fd, &mut buf.names);
-            if self.shared.needs != Needs::Names {
+            if self.shared.needs == Needs::Meta {
                 buf.names.sort_by_inode();
             }
             let names = Arc::new(buf.names.take_exact());

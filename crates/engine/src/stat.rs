@@ -20,7 +20,7 @@ use crate::list::push_below;
 use crate::slot::{Flight, Quit};
 use crate::task::{Child, Children, Slice, Task};
 use crate::worker::Worker;
-use crate::{Dir, FollowLinks, Mounts, Needs, Totals, Visitor};
+use crate::{Dir, FollowLinks, Mounts, Needs, Totals, Visitor, Want};
 
 /// How long a piece of work should take.
 const PIECE: Duration = Duration::from_micros(500);
@@ -60,12 +60,10 @@ impl Pace {
 impl<V: Visitor> Worker<V> {
     /// Describes and delivers a slice. Holds one unit and one use of its directory.
     pub(crate) fn slice(&mut self, mut slice: Slice<V::State>) -> Result<(), Quit> {
-        if self.shared.needs != Needs::Names {
-            let piece = self.pace.entries();
-            while slice.len() > piece.max(1) {
-                let middle = slice.from + (slice.to - slice.from) / 2;
-                self.hands().push_slice(slice.part(middle, slice.to));
-                slice.to = middle;
+        // Of chosen entries it is not known before how many there are: `describe` divides.
+        if self.shared.needs == Needs::Meta {
+            while slice.len() > self.pace.entries() {
+                self.give_half(&mut slice);
             }
         }
         self.describe(&mut slice)?;
@@ -82,10 +80,22 @@ impl<V: Visitor> Worker<V> {
         Ok(())
     }
 
+    /// Queues the second half of a slice.
+    fn give_half(&self, slice: &mut Slice<V::State>) {
+        let middle = slice.from + (slice.to - slice.from) / 2;
+        self.hands().push_slice(slice.part(middle, slice.to));
+        slice.to = middle;
+    }
+
     /// Fills `items` and `failed`.
     fn describe(&mut self, slice: &mut Slice<V::State>) -> Result<(), Quit> {
         self.items.clear();
-        let wanted = self.first_look(slice);
+        let mut wanted = self.first_look(slice);
+        while wanted > self.pace.entries() && slice.len() > 1 {
+            self.give_half(slice);
+            self.items.truncate(slice.len());
+            wanted = self.items.iter().filter(|item| item.look == Look::Todo).count();
+        }
         if wanted == 0 {
             return Ok(());
         }
@@ -163,9 +173,13 @@ impl<V: Visitor> Worker<V> {
             let hands = Hands { shared: &self.shared, index: self.index, local: Some(&self.local) };
             hands.visit(Some(&slice.dir), |v, _| {
                 for item in items.iter_mut().filter(|i| i.look == Look::Never) {
-                    if v.wants_meta(&slice.dir, &view(&slice.names, item)) {
-                        item.look = Look::Todo;
-                        wanted += 1;
+                    match v.wants(&slice.dir, &view(&slice.names, item)) {
+                        Want::Meta => {
+                            item.look = Look::Todo;
+                            wanted += 1;
+                        }
+                        Want::Names => {}
+                        Want::Nothing => item.look = Look::Unwanted,
                     }
                 }
             });

@@ -26,8 +26,19 @@ pub enum Needs {
     Names,
     /// The metadata of every entry.
     Meta,
-    /// The metadata of the entries that [`Visitor::wants_meta`] picks.
+    /// The metadata of the entries that [`Visitor::wants`] picks.
     Chosen,
+}
+
+/// What a visitor must know of one entry, under [`Needs::Chosen`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// Its metadata.
+    Meta,
+    /// No more than its name and type.
+    Names,
+    /// Nothing: it will be passed over ([`Entry::unwanted`]).
+    Nothing,
 }
 
 /// Whether to read a directory.
@@ -69,10 +80,10 @@ pub trait Visitor: Send + Sized + 'static {
         parent: Option<&Self::State>,
     ) -> (Self::State, Descend);
 
-    /// Under [`Needs::Chosen`]: whether this entry, known by name and type, must be stat'ed.
-    fn wants_meta(&mut self, dir: &Dir<Self::State>, entry: &Entry<'_>) -> bool {
+    /// Under [`Needs::Chosen`]: what must be known of this entry, which is known by name and type.
+    fn wants(&mut self, dir: &Dir<Self::State>, entry: &Entry<'_>) -> Want {
         let (_, _) = (dir, entry);
-        true
+        Want::Meta
     }
 
     /// Some entries of one directory. Sub-directories among them can be pruned.

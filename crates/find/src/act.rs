@@ -206,7 +206,7 @@ impl Doing<'_> {
         if found.path == b"." {
             return true;
         }
-        let removed = found.holder.fd().and_then(|fd| pwalk_fs::remove(fd.as_fd(), found.c_name, found.kind));
+        let removed = found.holder.fd().and_then(|fd| pwalk_fs::remove(fd.as_fd(), found.holder.name(), found.kind));
         match removed {
             Ok(()) => true,
             Err(Errno::NOENT) if self.run.program.settings.ignore_vanished => true,

@@ -21,9 +21,7 @@ pub(crate) struct Found<'a> {
     pub(crate) path: &'a [u8],
     /// The last component of the path, without slashes behind it.
     pub(crate) name: &'a [u8],
-    /// Its name in the directory that holds it; of a starting point the path.
-    pub(crate) c_name: &'a CStr,
-    /// The directory that holds it.
+    /// Where it can be asked.
     pub(crate) holder: &'a dyn Holder,
     pub(crate) kind: Kind,
     pub(crate) meta: Option<&'a Meta>,
@@ -42,13 +40,16 @@ pub(crate) struct System {
     pub(crate) mounts: Mounts,
 }
 
-/// The directory that holds an entry.
+/// Where an entry can be asked: the directory that holds it, and its name there.
 pub(crate) trait Holder {
-    /// Its descriptor.
+    /// The directory's descriptor.
     ///
     /// # Errors
     /// What keeps it from being opened again.
     fn fd(&self) -> Result<Pinned, Errno>;
+
+    /// The name in it; of a starting point the path.
+    fn name(&self) -> &CStr;
 }
 
 /// A descriptor to ask through.
@@ -69,12 +70,16 @@ impl AsFd for Pinned {
     }
 }
 
-/// Of a starting point.
-pub(crate) struct Here;
+/// A starting point, by its path.
+pub(crate) struct Here<'a>(pub(crate) &'a CStr);
 
-impl Holder for Here {
+impl Holder for Here<'_> {
     fn fd(&self) -> Result<Pinned, Errno> {
         Ok(Pinned::Here)
+    }
+
+    fn name(&self) -> &CStr {
+        self.0
     }
 }
 
@@ -93,13 +98,13 @@ impl Found<'_> {
     }
 
     fn stat(&self, links: Links) -> Result<Meta, Errno> {
-        stat_at(self.holder.fd()?.as_fd(), self.c_name, links, Freshness::Fresh)
+        stat_at(self.holder.fd()?.as_fd(), self.holder.name(), links, Freshness::Fresh)
     }
 }
 
 impl Ask for Found<'_> {
     fn link(&self) -> Result<Vec<u8>, Errno> {
-        pwalk_fs::read_link(self.holder.fd()?.as_fd(), self.c_name)
+        pwalk_fs::read_link(self.holder.fd()?.as_fd(), self.holder.name())
     }
 
     fn other_kind(&self) -> Result<Kind, Errno> {
@@ -116,7 +121,7 @@ impl Ask for Found<'_> {
     }
 
     fn is_empty_dir(&self) -> Result<bool, Errno> {
-        pwalk_fs::is_empty_dir(self.holder.fd()?.as_fd(), self.c_name, self.links())
+        pwalk_fs::is_empty_dir(self.holder.fd()?.as_fd(), self.holder.name(), self.links())
     }
 
     fn may(&self, access: Access) -> bool {
@@ -125,7 +130,7 @@ impl Ask for Found<'_> {
             Access::Write => pwalk_fs::May::Write,
             Access::Execute => pwalk_fs::May::Execute,
         };
-        self.holder.fd().is_ok_and(|fd| pwalk_fs::may(fd.as_fd(), self.c_name, what))
+        self.holder.fd().is_ok_and(|fd| pwalk_fs::may(fd.as_fd(), self.holder.name(), what))
     }
 
     fn has_user(&self, uid: u32) -> bool {

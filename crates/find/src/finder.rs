@@ -4,18 +4,21 @@
 //! keeps out of is never touched. Under `-depth` a directory waits for its end. Starting points are in no batch; they come by
 //! themselves ([`Visitor::root`], [`Visitor::operand`]).
 //!
-//! Metadata are asked for only where name and type leave something open ([`Node::is_settled`](crate::plan::Node::is_settled)).
+//! Metadata are asked for only where name and type leave something open ([`Node::outlook`](crate::plan::Node::outlook)).
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::sync::Arc;
 
-use pwalk_engine::{Batch, Class, Context, Descend, Descent, Dir, Entry, Op, Operand, Totals, Visitor, WalkError};
+use pwalk_engine::{
+    Batch, Class, Context, Descend, Descent, Dir, Entry, Op, Operand, Totals, Visitor, WalkError, Want,
+};
 use pwalk_fs::{Errno, Kind, Links, stat_path};
 
 use crate::act::{Inside, Verdict, evaluate, run_inside};
 use crate::entry::{Found, Here, Holder, Pinned};
 use crate::expr::Links as Follow;
 use crate::format::base;
+use crate::plan::Outlook;
 use crate::run::Run;
 use crate::streams::Records;
 
@@ -39,17 +42,6 @@ impl Finder {
         self.records.flush(&self.run.streams);
     }
 
-    /// Makes `path` the path of a directory.
-    fn path_of(&mut self, dir: &Dir<Inside>) {
-        dir.path_below_root_into(&mut self.below);
-        self.path.clear();
-        self.path.extend_from_slice(&self.run.roots[dir.root()]);
-        if !self.below.is_empty() {
-            slash(&mut self.path);
-            self.path.extend_from_slice(&self.below);
-        }
-    }
-
     /// Evaluates a starting point.
     fn root_entry(&mut self, cx: &mut Context<'_, Self>, operand: &Operand<'_>) -> Verdict {
         let settings = &self.run.program.settings;
@@ -68,8 +60,7 @@ impl Finder {
         let found = Found {
             path: operand.path,
             name: name_of(operand.path),
-            c_name: &c_name,
-            holder: &Here,
+            holder: &Here(&c_name),
             kind,
             meta: Some(operand.meta),
             root: operand.path,
@@ -113,21 +104,21 @@ impl Visitor for Finder {
         (Inside::default(), Descend::Into)
     }
 
-    fn wants_meta(&mut self, dir: &Dir<Inside>, entry: &Entry<'_>) -> bool {
-        let run = Arc::clone(&self.run);
+    fn wants(&mut self, dir: &Dir<Inside>, entry: &Entry<'_>) -> Want {
+        // For every entry: no count of references is touched here.
+        let Self { run, path, below, .. } = self;
         if u64::from(dir.depth()) + 1 < run.program.settings.min_depth {
-            return false;
+            return Want::Nothing;
         }
         if run.program.uses_path {
-            self.path_of(dir);
-            slash(&mut self.path);
-            self.path.extend_from_slice(entry.name);
+            path_of(run, dir, path, below);
+            slash(path);
+            path.extend_from_slice(entry.name);
         }
         let found = Found {
-            path: &self.path,
+            path,
             name: entry.name,
-            c_name: c"",
-            holder: &Here,
+            holder: &Here(c""),
             kind: entry.kind,
             meta: None,
             root: b"",
@@ -135,7 +126,11 @@ impl Visitor for Finder {
             follows: false,
             system: &run.system,
         };
-        !run.program.node.is_settled(&found.subject())
+        match run.program.node.outlook(&found.subject()) {
+            Outlook::Open => Want::Meta,
+            Outlook::Settled => Want::Names,
+            Outlook::Nothing => Want::Nothing,
+        }
     }
 
     fn batch(&mut self, cx: &mut Context<'_, Self>, batch: &mut Batch<'_, Inside>) {
@@ -143,12 +138,15 @@ impl Visitor for Finder {
         let settings = &run.program.settings;
         let dir = batch.dir();
         let depth = dir.depth() + 1;
-        self.path_of(dir);
+        path_of(&run, dir, &mut self.path, &mut self.below);
         slash(&mut self.path);
         let prefix = self.path.len();
         let mut verdict = Verdict::default();
         for index in 0..batch.len() {
             let entry = batch.get(index);
+            if entry.unwanted {
+                continue;
+            }
             self.path.truncate(prefix);
             self.path.extend_from_slice(entry.name);
             if entry.via_link && entry.meta.is_some_and(|meta| entry.kind.is_dir() && dir.is_below(meta.id())) {
@@ -164,8 +162,7 @@ impl Visitor for Finder {
             let found = Found {
                 path: &self.path,
                 name: entry.name,
-                c_name: entry.c_name(),
-                holder: &InDir { cx, dir },
+                holder: &InBatch { cx, dir, entry: &entry },
                 kind: entry.kind,
                 meta: entry.meta,
                 root: &run.roots[dir.root()],
@@ -187,7 +184,7 @@ impl Visitor for Finder {
     fn leave(&mut self, cx: &mut Context<'_, Self>, dir: &Arc<Dir<Inside>>, _: &Totals) {
         let run = Arc::clone(&self.run);
         let settings = &run.program.settings;
-        self.path_of(dir);
+        path_of(&run, dir, &mut self.path, &mut self.below);
         if let Some(inside) = dir.state() {
             run_inside(&run, inside, || cx.fd(dir).map(Pinned::Dir).map_err(errno_of), &self.path);
         }
@@ -205,8 +202,7 @@ impl Visitor for Finder {
                 let found = Found {
                     path: &self.path,
                     name: dir.name(),
-                    c_name: dir.c_name(),
-                    holder: &InDir { cx, dir: parent },
+                    holder: &Left { cx, parent, dir },
                     kind: meta.kind(),
                     meta: Some(meta),
                     root: &run.roots[dir.root()],
@@ -231,21 +227,54 @@ impl Visitor for Finder {
     }
 }
 
-/// A directory of the walk, as what holds an entry.
-struct InDir<'a, 'c> {
+/// An entry of a batch.
+struct InBatch<'a, 'c> {
     cx: &'a Context<'c, Finder>,
     dir: &'a Arc<Dir<Inside>>,
+    entry: &'a Entry<'a>,
 }
 
-impl Holder for InDir<'_, '_> {
+impl Holder for InBatch<'_, '_> {
     fn fd(&self) -> Result<Pinned, Errno> {
         self.cx.fd(self.dir).map(Pinned::Dir).map_err(errno_of)
+    }
+
+    fn name(&self) -> &CStr {
+        self.entry.c_name()
+    }
+}
+
+/// A directory that is left.
+struct Left<'a, 'c> {
+    cx: &'a Context<'c, Finder>,
+    parent: &'a Arc<Dir<Inside>>,
+    dir: &'a Dir<Inside>,
+}
+
+impl Holder for Left<'_, '_> {
+    fn fd(&self) -> Result<Pinned, Errno> {
+        self.cx.fd(self.parent).map(Pinned::Dir).map_err(errno_of)
+    }
+
+    fn name(&self) -> &CStr {
+        self.dir.c_name()
     }
 }
 
 fn errno_of(error: WalkError) -> Errno {
     // A directory that is not where it was: as if it had been removed.
     error.errno.unwrap_or(Errno::NOENT)
+}
+
+/// Makes `path` the path of a directory, as it is printed: the starting point as it was given, and what is below it.
+fn path_of(run: &Run, dir: &Dir<Inside>, path: &mut Vec<u8>, below: &mut Vec<u8>) {
+    dir.path_below_root_into(below);
+    path.clear();
+    path.extend_from_slice(&run.roots[dir.root()]);
+    if !below.is_empty() {
+        slash(path);
+        path.extend_from_slice(below);
+    }
 }
 
 /// Appends a slash where none is.

@@ -11,7 +11,69 @@
 pub struct Glob {
     characters: Vec<Part>,
     bytes: Vec<Part>,
+    ends: Ends,
     ignore_case: bool,
+}
+
+/// What stands literally at both ends of a pattern. Most names are ruled out by it, and most patterns are nothing more.
+#[derive(Clone, Debug)]
+struct Ends {
+    first: Vec<u8>,
+    last: Vec<u8>,
+    between: Between,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Between {
+    /// The pattern is one literal, which is `first`.
+    Nothing,
+    /// One `*`.
+    Any,
+    /// Something that must be looked at.
+    More,
+}
+
+impl Ends {
+    fn of(parts: &[Part]) -> Self {
+        let literal = |part: &Part| match part {
+            Part::Unit(Unit::Byte(byte)) => Some(*byte),
+            Part::Unit(Unit::Char(c)) => u8::try_from(u32::from(*c)).ok(),
+            _ => None,
+        };
+        let first: Vec<u8> = parts.iter().map_while(literal).collect();
+        let rest = &parts[first.len()..];
+        let mut last: Vec<u8> = rest.iter().rev().map_while(literal).collect();
+        last.reverse();
+        let between = match &rest[..rest.len() - last.len()] {
+            [] => Between::Nothing,
+            [Part::Any] => Between::Any,
+            _ => Between::More,
+        };
+        Self { first, last, between }
+    }
+
+    /// Whether a name can match; none if it has to be looked at.
+    fn allow(&self, name: &[u8], ignore_case: bool) -> Option<bool> {
+        if ignore_case && !(self.first.is_ascii() && self.last.is_ascii() && name.is_ascii()) {
+            return None;
+        }
+        let same = |a: &[u8], b: &[u8]| if ignore_case { a.eq_ignore_ascii_case(b) } else { a == b };
+        let (first, last) = (self.first.len(), self.last.len());
+        let fits = name.len() >= first + last
+            && same(&name[..first], &self.first)
+            && same(&name[name.len() - last..], &self.last);
+        match self.between {
+            Between::Nothing => Some(fits && name.len() == first),
+            Between::Any => Some(fits),
+            Between::More => {
+                if fits {
+                    None
+                } else {
+                    Some(false)
+                }
+            }
+        }
+    }
 }
 
 /// How text falls into units.
@@ -83,11 +145,15 @@ fn take_char(bytes: &[u8]) -> Option<(Unit, &[u8])> {
 impl Glob {
     /// Reads a pattern. There are no bad ones: what makes no sense stands for itself.
     pub fn new(pattern: &[u8], ignore_case: bool) -> Self {
-        Self { characters: parts(pattern, take_char), bytes: parts(pattern, take_byte), ignore_case }
+        let bytes = parts(pattern, take_byte);
+        Self { characters: parts(pattern, take_char), ends: Ends::of(&bytes), bytes, ignore_case }
     }
 
     /// Whether the whole of `name` is meant.
     pub fn matches(&self, name: &[u8]) -> bool {
+        if let Some(answer) = self.ends.allow(name, self.ignore_case) {
+            return answer;
+        }
         self.fits(&self.characters, name, take_char) || (!name.is_ascii() && self.fits(&self.bytes, name, take_byte))
     }
 

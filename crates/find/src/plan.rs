@@ -2,7 +2,7 @@
 //!
 //! Two things save system calls. Among tests that stand beside each other the cheap ones come first, because asking has no
 //! effect; an action never changes its place, and nothing passes an action. And before an entry is looked at, the tree is gone
-//! through with what the directory says of it ([`Node::is_settled`]): only where that leaves something open are the metadata read.
+//! through with what the directory says of it ([`Node::outlook`]): only where that leaves something open are the metadata read.
 
 use pwalk_fs::Errno;
 
@@ -44,6 +44,17 @@ pub trait Doer {
 
     /// A question could not be answered; it counts as no.
     fn failed(&mut self, errno: Errno);
+}
+
+/// What can be foreseen of an entry by its name and type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// No is the answer, or yes, and nothing is done in either case.
+    Nothing,
+    /// Something is done, and no metadata are needed for it.
+    Settled,
+    /// It depends on the metadata.
+    Open,
 }
 
 /// What can be said before the metadata are read.
@@ -113,26 +124,32 @@ impl Node {
         self.any(&|node| matches!(node, Self::Check(Check::Pattern(What::Path, _) | Check::Regex(_))))
     }
 
-    /// Whether everything can be decided and done without metadata.
-    pub fn is_settled(&self, subject: &Subject<'_>) -> bool {
-        self.known(subject) != Known::Open
+    /// What name and type leave to do.
+    pub fn outlook(&self, subject: &Subject<'_>) -> Outlook {
+        let mut acts = false;
+        match self.known(subject, &mut acts) {
+            Known::Open => Outlook::Open,
+            _ if acts => Outlook::Settled,
+            _ => Outlook::Nothing,
+        }
     }
 
-    fn known(&self, subject: &Subject<'_>) -> Known {
+    /// What is known of the answer. `acts`: set if something would be done on the way.
+    fn known(&self, subject: &Subject<'_>, acts: &mut bool) -> Known {
         match self {
-            Self::And(parts) => first(parts, subject, false),
-            Self::Or(parts) => first(parts, subject, true),
+            Self::And(parts) => first(parts, subject, false, acts),
+            Self::Or(parts) => first(parts, subject, true, acts),
             Self::List(parts) => {
                 let mut last = Known::Answer(true);
                 for part in parts {
-                    last = part.known(subject);
+                    last = part.known(subject, acts);
                     if last == Known::Open {
                         break;
                     }
                 }
                 last
             }
-            Self::Not(inner) => match inner.known(subject) {
+            Self::Not(inner) => match inner.known(subject, acts) {
                 Known::Answer(answer) => Known::Answer(!answer),
                 unknown => unknown,
             },
@@ -142,19 +159,21 @@ impl Node {
                 Ok(Some(answer)) => Known::Answer(answer),
                 Ok(None) | Err(_) => Known::Open,
             },
-            Self::Act(Act { uses_meta: false, is_true: true, .. }) => Known::Answer(true),
-            Self::Act(Act { uses_meta: false, .. }) => Known::Either,
-            Self::Act(_) => Known::Open,
+            Self::Act(Act { uses_meta: true, .. }) => Known::Open,
+            Self::Act(Act { is_true, .. }) => {
+                *acts = true;
+                if *is_true { Known::Answer(true) } else { Known::Either }
+            }
         }
     }
 
     /// Goes through it: asks what must be known, does what is to be done, and says whether it is true. Without metadata only
-    /// for a subject for which it [is settled](Self::is_settled).
+    /// for a subject for which nothing is [open](Self::outlook).
     pub fn run(&self, subject: &Subject<'_>, doer: &mut impl Doer) -> bool {
         // Where the metadata were left out, what is known is all that is needed, and nothing else is asked.
         if subject.meta.is_none()
             && self.is_pure()
-            && let Known::Answer(answer) = self.known(subject)
+            && let Known::Answer(answer) = self.known(subject, &mut false)
         {
             return answer;
         }
@@ -180,7 +199,7 @@ fn decided(parts: &[Node], subject: &Subject<'_>, doer: &mut impl Doer, decisive
     parts.chunk_by(|a, b| a.is_pure() && b.is_pure()).any(|stretch| {
         if subject.meta.is_none()
             && stretch[0].is_pure()
-            && let Known::Answer(answer) = first(stretch, subject, decisive)
+            && let Known::Answer(answer) = first(stretch, subject, decisive, &mut false)
         {
             return answer == decisive;
         }
@@ -190,13 +209,13 @@ fn decided(parts: &[Node], subject: &Subject<'_>, doer: &mut impl Doer, decisive
 
 /// The decisive answer if one has it, else the contrary. Questions that stand beside each other may answer for one another: if
 /// any of them is decisive, it does not matter what the open ones before it would say.
-fn first(parts: &[Node], subject: &Subject<'_>, decisive: bool) -> Known {
+fn first(parts: &[Node], subject: &Subject<'_>, decisive: bool, acts: &mut bool) -> Known {
     let (mut is_open, mut is_either) = (false, false);
     for part in parts {
         if is_open && !part.is_pure() {
             break;
         }
-        match part.known(subject) {
+        match part.known(subject, acts) {
             Known::Answer(answer) if answer == decisive => return Known::Answer(decisive),
             Known::Answer(_) => {}
             Known::Either => is_either = true,
