@@ -50,6 +50,19 @@ pub struct OrderedOptions {
     pub threads: Option<usize>,
     /// Entries that may be read before they are asked for.
     pub read_ahead: usize,
+    /// What is promised of each directory.
+    pub contract: Contract,
+}
+
+/// What an ordered walk promises of each directory that is to come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Contract {
+    /// What `os.walk` does: a directory that a link has replaced is passed over, a path longer than the kernel takes is an
+    /// error.
+    #[default]
+    OsWalk,
+    /// One answer for each, a visit or an error, however long its path is.
+    Each,
 }
 
 /// Which comes first.
@@ -70,6 +83,7 @@ impl Default for OrderedOptions {
             order: Order::TopDown,
             threads: None,
             read_ahead: 100_000,
+            contract: Contract::OsWalk,
         }
     }
 }
@@ -182,17 +196,40 @@ impl OrderedWalk {
     }
 }
 
+impl OrderedWalk {
+    /// Passes over the directory that would come next, and over everything below it, as long as another one of the same directory's
+    /// could come. Only for [`Order::TopDown`].
+    pub fn pass_over(&mut self) {
+        while let Some(Step::Children(frame)) = self.stack.last_mut() {
+            match frame.children.get(frame.next) {
+                None => {
+                    self.ahead.forget(frame.branch);
+                    self.stack.pop();
+                }
+                Some(child) => {
+                    if let (Child::Listed(nth), Some(branch)) = (child, frame.branch) {
+                        self.ahead.skip(branch, *nth);
+                    }
+                    frame.next += 1;
+                    return;
+                }
+            }
+        }
+    }
+}
+
 impl Iterator for OrderedWalk {
     type Item = Result<Visit, OrderedError>;
 
     /// The next directory, or one that could not be read; `None` at the end.
     fn next(&mut self) -> Option<Result<Visit, OrderedError>> {
         self.ahead.stay_in_process();
+        let contract = self.options.contract;
         loop {
             let (path, taken) = match self.stack.pop()? {
                 Step::Leave(visit) => return Some(Ok(visit)),
                 Step::Root(path) => {
-                    let found = self.ahead.read_here(Place { path: &path, above: None }, Source::Root);
+                    let found = self.ahead.read_here(Place { path: &path, above: None, contract }, Source::Root);
                     (path, found)
                 }
                 Step::Children(mut frame) => {
@@ -207,14 +244,14 @@ impl Iterator for OrderedWalk {
                     let path = join_path(&frame.path, name);
                     let found = match (child, frame.branch) {
                         (Child::Listed(nth), branch) => {
-                            let place = Place { path: &path, above: Some((&frame.listed, *nth)) };
+                            let place = Place { path: &path, above: Some((&frame.listed, *nth)), contract };
                             match branch {
                                 Some(branch) => self.ahead.take(branch, *nth, place),
                                 None => self.ahead.read_here(place, Source::Listed),
                             }
                         }
                         (Child::Added(_), _) => {
-                            let place = Place { path: &path, above: None };
+                            let place = Place { path: &path, above: None, contract };
                             self.ahead.read_here(place, Source::Added)
                         }
                     };
@@ -229,7 +266,8 @@ impl Iterator for OrderedWalk {
                         return Some(Ok(visit));
                     }
                 }
-                Err(Failure::Link) => {}
+                Err(Failure::Link) if contract == Contract::OsWalk => {}
+                Err(Failure::Link) => return Some(Err(OrderedError { path, errno: Errno::LOOP })),
                 Err(Failure::Errno(errno)) => return Some(Err(OrderedError { path, errno })),
             }
         }

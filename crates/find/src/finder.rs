@@ -278,14 +278,14 @@ fn path_of(run: &Run, dir: &Dir<Inside>, path: &mut Vec<u8>, below: &mut Vec<u8>
 }
 
 /// Appends a slash where none is.
-fn slash(path: &mut Vec<u8>) {
+pub(crate) fn slash(path: &mut Vec<u8>) {
     if !path.ends_with(b"/") {
         path.push(b'/');
     }
 }
 
 /// The name of a starting point: the last component, without the slashes behind it; `/` is itself.
-fn name_of(path: &[u8]) -> &[u8] {
+pub(crate) fn name_of(path: &[u8]) -> &[u8] {
     match base(path) {
         name if name.len() > 1 => name.strip_suffix(b"/").unwrap_or(name),
         name => name,

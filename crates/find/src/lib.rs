@@ -40,4 +40,5 @@ pub mod regex;
 pub mod roots;
 pub mod run;
 mod shown;
+mod sorted;
 mod streams;

@@ -19,6 +19,7 @@ use crate::expr::{Exec, Links, Place};
 use crate::finder::Finder;
 use crate::program::{Deed, Program};
 use crate::shown::{Shown, said};
+use crate::sorted;
 use crate::streams::{OutputError, Streams};
 
 /// What a run is given from outside.
@@ -146,16 +147,20 @@ pub fn run(program: Program, roots: Vec<Vec<u8>>, io: Io) -> Result<Summary, Run
         teller: io.tell,
         program,
     });
+    if run.program.settings.sorted {
+        let (ended, snapshots) = sorted::walk(&run, &io.cancel);
+        return Ok(end(&run, ended, snapshots));
+    }
     let roots = run.roots.clone();
     // As they were given: a slash behind a link means what it leads to.
     let start = Frontier { unread_roots: (0..roots.len()).collect(), roots, ..Frontier::default() };
     let Ok(outcome) = fold(Finding(Arc::clone(&run)), start, &options, &Silent);
-    Ok(end(&run, &outcome))
+    Ok(end(&run, outcome.ended, outcome.snapshots))
 }
 
 /// Runs what waits, and adds up.
-fn end(run: &Run, outcome: &Outcome) -> Summary {
-    if outcome.ended != Ended::Cancelled {
+fn end(run: &Run, ended: Ended, snapshots: u64) -> Summary {
+    if ended != Ended::Cancelled {
         for (action, waiting) in run.waiting.iter().enumerate() {
             let waiting = std::mem::take(&mut *waiting.lock().unwrap_or_else(PoisonError::into_inner));
             run_waiting(run, action, waiting, &Pinned::Here);
@@ -170,9 +175,9 @@ fn end(run: &Run, outcome: &Outcome) -> Summary {
         }
     }
     Summary {
-        ended: outcome.ended,
+        ended,
         errors: run.errors.load(Relaxed),
-        snapshots: outcome.snapshots,
+        snapshots,
         command_failed: run.commands.any_failed(),
         reader_gone,
     }

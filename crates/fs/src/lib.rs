@@ -32,6 +32,6 @@ pub use magic::{FsType, fs_type};
 pub use meta::{Freshness, Links, Meta, Time, stat_at, stat_fd, stat_path};
 pub use mounts::Mounts;
 pub use name::{May, is_empty_dir, may, read_link, remove};
-pub use open::{open_child, open_path, open_root};
+pub use open::{at_path, open_child, open_path, open_root};
 pub use rustix::io::Errno;
 pub use usage::{cpu_time, run_delay, thread_id};

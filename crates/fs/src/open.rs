@@ -2,8 +2,8 @@
 //!
 //! A network file system may answer a signal with `EINTR`; the call is then made again.
 
-use std::ffi::CStr;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::retry_on_intr;
@@ -33,4 +33,28 @@ pub fn open_path(path: &CStr, links: Links) -> Result<OwnedFd, Errno> {
 pub fn open_child(dir: BorrowedFd<'_>, name: &CStr, links: Links) -> Result<OwnedFd, Errno> {
     let flags = if links == Links::NoFollow { DIR | OFlags::NOFOLLOW } else { DIR };
     retry_on_intr(|| openat(dir, name, flags, Mode::empty()))
+}
+
+/// Bytes of a path that the kernel takes in one call, its NUL among them (`limits.h`).
+const PATH_MAX: usize = 4096;
+
+/// Does something with a path of any length: with the directory that its beginning leads to, and the rest, which is short enough.
+/// For who has only the path of a directory that it met on the way, and compares the identity of what it finds.
+///
+/// # Errors
+/// What the kernel says to the directories on the way, or what `act` says.
+pub fn at_path<T>(path: &[u8], act: impl FnOnce(BorrowedFd<'_>, &CStr) -> Result<T, Errno>) -> Result<T, Errno> {
+    let c_path = |path: &[u8]| CString::new(path).map_err(|_| Errno::NOENT);
+    let mut above: Option<OwnedFd> = None;
+    let mut rest = path;
+    while rest.len() >= PATH_MAX {
+        let end = rest[..PATH_MAX - 1].iter().rposition(|byte| *byte == b'/').filter(|end| *end > 0);
+        let end = end.ok_or(Errno::NAMETOOLONG)?;
+        let begin = c_path(&rest[..end])?;
+        let dir = above.as_ref().map_or(CWD, AsFd::as_fd);
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        above = Some(retry_on_intr(|| openat(dir, begin.as_c_str(), flags, Mode::empty()))?);
+        rest = &rest[end + 1..];
+    }
+    act(above.as_ref().map_or(CWD, AsFd::as_fd), &c_path(rest)?)
 }

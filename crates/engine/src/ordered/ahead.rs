@@ -87,7 +87,7 @@ impl Shared {
 
     /// Reads what was taken. `more` is called when a part of it was read, and there is more to read in it.
     pub(super) fn run(&self, job: &Job, more: impl Fn()) {
-        let place = Place { path: &job.path(), above: Some(job.above()) };
+        let place = Place { path: &job.path(), above: Some(job.above()), contract: self.options.contract };
         let result = self.read(place, Source::Listed, |part| {
             let order = below(part, &self.options);
             if !order.is_empty() {
@@ -240,6 +240,12 @@ impl Ahead {
         if let Some(branch) = branch {
             self.shared.plan().forget(branch);
         }
+    }
+
+    /// Nobody wants the `nth` sub-directory of a branch.
+    pub(super) fn skip(&mut self, branch: u64, nth: u32) {
+        self.shared.plan().skip(branch, nth);
+        self.wake();
     }
 
     pub(super) fn reorder(&mut self, branch: u64, order: Vec<u32>) {

@@ -1,5 +1,6 @@
 //! A directory as it was when it was read, and what tells later whether it is still the same.
 
+use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -130,6 +131,26 @@ impl Listed {
     /// Whether the directory that is `nth` in [`dirs`](Self::dirs) is a link to one.
     pub fn is_link(&self, nth: u32) -> bool {
         self.links.binary_search(&nth).is_ok()
+    }
+
+    /// The name at a place, as a system call wants it.
+    pub fn c_name(&self, place: u32) -> &CStr {
+        self.names.c_name(place as usize)
+    }
+
+    /// What the directory says of the type of the entry at a place.
+    pub fn kind(&self, place: u32) -> Kind {
+        self.names.entry(place as usize).kind
+    }
+
+    /// Device and inode of the directory itself.
+    pub fn id(&self) -> (u64, u64) {
+        self.mark.id
+    }
+
+    /// Names that are in neither list: snapshots that were to be left out.
+    pub fn left_out(&self) -> usize {
+        self.names.len() - self.places.len()
     }
 
     /// How many entries it has.

@@ -267,6 +267,15 @@ impl Plan {
         }
     }
 
+    /// The caller does not want a sub-directory.
+    pub(super) fn skip(&mut self, branch: u64, place: u32) {
+        let Some(state) = self.branches.get_mut(&branch).map(|b| &mut b.states[place as usize]) else { return };
+        let state = std::mem::take(state);
+        if let Some(below) = self.drop_state(state) {
+            self.forget(below);
+        }
+    }
+
     /// Forgets a branch and all that was read below it.
     pub(super) fn forget(&mut self, branch: u64) {
         let mut doomed = vec![branch];

@@ -6,10 +6,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pwalk_fs::{DirBuf, Errno, Freshness, Kind, Links, Meta, More, open_child, open_path, stat_at, stat_fd, stat_path};
+use pwalk_fs::{DirBuf, Errno, Freshness, Kind, Links, Meta, More, at_path, open_child, stat_at, stat_fd, stat_path};
 
 use super::listed::{Kept, Listed, Mark, Scratch};
-use super::{OrderedOptions, c_path, may_be_dir};
+use super::{Contract, OrderedOptions, c_path, may_be_dir};
 use crate::snapshot::is_snapshot;
 use crate::{FollowLinks, Snapshots};
 
@@ -53,6 +53,7 @@ thread_local! {
 pub(crate) struct Place<'a> {
     pub(crate) path: &'a [u8],
     pub(crate) above: Option<(&'a Listed, u32)>,
+    pub(crate) contract: Contract,
 }
 
 impl Place<'_> {
@@ -61,7 +62,7 @@ impl Place<'_> {
         self.fits()?;
         match self.by_name() {
             Some((fd, name)) => open_child(fd, name, links),
-            None => open_path(&c_path(self.path), links),
+            None => at_path(self.path, |dir, rest| open_child(dir, rest, links)),
         }
     }
 
@@ -70,13 +71,13 @@ impl Place<'_> {
         self.fits()?;
         match self.by_name() {
             Some((fd, name)) => stat_at(fd, name, links, Freshness::Fresh),
-            None => stat_path(&c_path(self.path), links),
+            None => at_path(self.path, |dir, rest| stat_at(dir, rest, links, Freshness::Fresh)),
         }
     }
 
     /// A path that is too long for the kernel is an error for `os.walk`, so it is one whichever way the directory is opened.
     fn fits(&self) -> Result<(), Errno> {
-        if self.path.len() < PATH_MAX { Ok(()) } else { Err(Errno::NAMETOOLONG) }
+        if self.path.len() < PATH_MAX || self.contract == Contract::Each { Ok(()) } else { Err(Errno::NAMETOOLONG) }
     }
 
     fn by_name(&self) -> Option<(BorrowedFd<'_>, &CStr)> {
@@ -159,7 +160,9 @@ fn sort(listed: &mut Scratch, path: &[u8], dir: BorrowedFd<'_>, options: &Ordere
         }
         let look = |links| match (links, options.follow_links) {
             // By the whole path, in which every link counts: that is what ends a circle.
-            (Links::Follow, FollowLinks::Always) => stat_path(&c_path(&super::join_path(path, name.to_bytes())), links),
+            (Links::Follow, FollowLinks::Always) if options.contract == Contract::OsWalk => {
+                stat_path(&c_path(&super::join_path(path, name.to_bytes())), links)
+            }
             _ => stat_at(dir, name, links, Freshness::Fresh),
         };
         let look = |links| look(links).map_or(Kind::Unknown, |meta| meta.kind());

@@ -12,17 +12,19 @@ use super::{command, complaints, gnu, pfind, sorted, trees};
 
 const EXPRESSIONS: usize = 4_000;
 
+const OWN: &[&[&str]] = &[&["-snapshots"], &["-snapshots", "-s"], &["-snapshots", "-threads", "3"]];
+
 /// What differs between the two for one command line.
-fn difference(at: &Path, words: &[String]) -> Option<String> {
-    // What GNU find does not know is our last word.
-    let known = &words[..words.len() - 1];
-    let mut theirs = gnu(at, known);
-    let ours = pfind(at, words);
+fn difference(at: &Path, words: &[String], own: &[&str]) -> Option<String> {
+    let mut theirs = gnu(at, words);
+    let ours = pfind(at, words.iter().map(String::as_str).chain(own.iter().copied()));
     if sorted(&theirs.stdout, 0) != sorted(&ours.stdout, 0) && !words.iter().any(|word| word == "-used") {
         // GNU find changes the order of what a comma divides, and puts names before negated actions. (bfs rounds `-used` in its own way.)
-        theirs.stdout = command("bfs", at, known).output().expect("bfs runs").stdout;
+        theirs.stdout = command("bfs", at, words).output().expect("bfs runs").stdout;
     }
-    let said = |what: &str, a: String, b: String| Some(format!("{}\n{what}\n  GNU: {a}\n  ours: {b}", words.join(" ")));
+    let said = |what: &str, a: String, b: String| {
+        Some(format!("{} {}\n{what}\n  GNU: {a}\n  ours: {b}", words.join(" "), own.join(" ")))
+    };
     let show =
         |records: &[&[u8]]| records.iter().map(|r| r.escape_ascii().to_string()).collect::<Vec<_>>().join("\n       ");
     let (a, b) = (sorted(&theirs.stdout, 0), sorted(&ours.stdout, 0));
@@ -72,7 +74,9 @@ fn thousands_of_expressions_find_what_gnu_find_finds() {
                             return different;
                         }
                         let words = generate(&mut Random::new(seed as u64));
-                        different.extend(difference(tree.path(), &words));
+                        // Words of our own, which change nothing of what is found.
+                        let own = OWN[seed % OWN.len()];
+                        different.extend(difference(tree.path(), &words, own));
                     }
                 })
             })

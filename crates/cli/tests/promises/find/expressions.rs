@@ -150,7 +150,6 @@ fn line(random: &mut Random) -> Vec<String> {
         }
         words.push("-print0".to_owned());
     }
-    words.push("-snapshots".to_owned());
     words
 }
 
