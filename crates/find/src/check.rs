@@ -206,7 +206,7 @@ impl Check {
             Self::Pattern(What::Link, glob) => {
                 Some(subject.kind == Kind::Symlink && glob.matches(&subject.ask.link()?))
             }
-            Self::Regex(regex) => Some(regex.matches(subject.path)),
+            Self::Regex(regex) => Some(regex.matches(subject.path)?),
             Self::Type(letters) => is_one(letters, subject.kind),
             Self::XType(letters) => is_one(letters, subject.ask.other_kind()?),
             Self::Empty => match subject.kind {

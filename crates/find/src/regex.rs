@@ -4,18 +4,27 @@
 //! library that takes linear time whatever the expression is can answer for all dialects, once it is told what is an operator.
 //! What is one differs by dialect (`regex/dialect.rs`).
 //!
-//! Back-references cannot be answered in linear time; an expression with one is refused.
+//! Back-references cannot be answered in linear time. An expression with one is given to a library that tries one way after the
+//! other (`fancy-regex`), up to a limit; beyond it the question is answered by an error instead of not at all.
 
 mod dialect;
 mod list;
 
 use dialect::{Dialect, Start};
+use fancy_regex::{BytesMode, RegexBuilder};
+use pwalk_fs::Errno;
 
 use crate::expr::{IgnoreCase, RegexType};
 
 /// An expression, ready to be compared with paths.
 #[derive(Clone, Debug)]
-pub struct PathRegex(regex::bytes::Regex);
+pub struct PathRegex(Matcher);
+
+#[derive(Clone, Debug)]
+enum Matcher {
+    Linear(regex::bytes::Regex),
+    Backtracking(fancy_regex::Regex),
+}
 
 /// Why an expression is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,10 +50,10 @@ pub enum RegexError {
     TrailingBackslash,
     #[error("Invalid back reference")]
     BadBackReference,
-    #[error("back-references (\\1 to \\9) are not supported")]
-    BackReference,
     #[error("Regular expression too big")]
     TooBig,
+    #[error("an expression with back-references (\\1 to \\9) must be text")]
+    NotText,
 }
 
 impl PathRegex {
@@ -54,8 +63,14 @@ impl PathRegex {
     /// What is wrong with it, in the C library's words.
     pub fn new(pattern: &[u8], kind: RegexType, ignore_case: IgnoreCase) -> Result<Self, RegexError> {
         let dialect = Dialect::of(kind);
-        let mut translation =
-            Translation { dialect, rest: pattern, ignore_case: ignore_case == IgnoreCase::Yes, depth: 0, closed: 0 };
+        let mut translation = Translation {
+            dialect,
+            rest: pattern,
+            ignore_case: ignore_case == IgnoreCase::Yes,
+            depth: 0,
+            closed: 0,
+            refers: false,
+        };
         let text = translation.alternatives()?;
         if !translation.rest.is_empty() {
             return Err(RegexError::ClosedGroup);
@@ -67,12 +82,27 @@ impl PathRegex {
             (false, IgnoreCase::Yes) => "(?i)",
         };
         let whole = format!("{flags}\\A(?:{text})\\z");
-        regex::bytes::Regex::new(&whole).map(Self).map_err(|_| RegexError::TooBig)
+        if translation.refers && std::str::from_utf8(pattern).is_err() {
+            return Err(RegexError::NotText);
+        }
+        let matcher = if translation.refers {
+            let mut builder = RegexBuilder::new(&whole);
+            builder.bytes_mode(BytesMode::UnicodeBytes).build().map(Matcher::Backtracking).ok()
+        } else {
+            regex::bytes::Regex::new(&whole).map(Matcher::Linear).ok()
+        };
+        matcher.map(Self).ok_or(RegexError::TooBig)
     }
 
     /// Whether the whole of a path matches.
-    pub fn matches(&self, path: &[u8]) -> bool {
-        self.0.is_match(path)
+    ///
+    /// # Errors
+    /// `E2BIG` where back-references leave too many ways to try.
+    pub fn matches(&self, path: &[u8]) -> Result<bool, Errno> {
+        match &self.0 {
+            Matcher::Linear(regex) => Ok(regex.is_match(path)),
+            Matcher::Backtracking(regex) => regex.is_match(path).map_err(|_| Errno::TOOBIG),
+        }
     }
 }
 
@@ -86,6 +116,8 @@ struct Translation<'p> {
     depth: usize,
     /// Groups that are closed: what a back-reference may refer to.
     closed: usize,
+    /// Whether there is a back-reference.
+    refers: bool,
 }
 
 /// What stands next in the expression.
@@ -197,8 +229,12 @@ impl Translation<'_> {
                 return Ok(Atom::Anchor(text.to_owned()));
             }
             Token::Reference(number) => {
-                let is_there = usize::from(number) <= self.closed;
-                return Err(if is_there { RegexError::BackReference } else { RegexError::BadBackReference });
+                if usize::from(number) > self.closed {
+                    return Err(RegexError::BadBackReference);
+                }
+                self.skip(len);
+                self.refers = true;
+                format!("(?:\\{number})")
             }
             Token::Hat if hat_is_anchor || self.dialect.anchors_anywhere => {
                 self.skip(len);
@@ -242,7 +278,7 @@ impl Translation<'_> {
         self.skip(len);
         self.depth -= 1;
         self.closed += 1;
-        Ok(format!("(?:{inner})"))
+        Ok(format!("({inner})"))
     }
 
     /// A character that stands for itself; `len`: what of the expression stands before it, or is it.
