@@ -123,14 +123,15 @@ impl<S> Fds<S> {
         closed
     }
 
-    /// One use of the descriptor less; the last closes it. True: others still need it.
+    /// One use of the descriptor less; the last closes it. True: somebody may still need it.
     pub(crate) fn done(&self, dir: &Dir<S>, uses: usize) -> bool {
         // AcqRel: the closing thread sees what the others did with the descriptor.
         let before = dir.users.fetch_sub(uses, std::sync::atomic::Ordering::AcqRel);
-        if before == uses && !self.keep_until_leave {
+        let kept = before > uses || self.keep_until_leave;
+        if !kept {
             dir.fd.lock().take();
         }
-        before > uses
+        kept
     }
 
     /// The descriptor of `dir`, opened again where it was closed.

@@ -81,6 +81,17 @@ pub enum Cost {
     Call,
 }
 
+/// What name and type say about a check that costs a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreseen {
+    /// The answer.
+    Answer(bool),
+    /// The metadata are enough, and needed.
+    Meta,
+    /// It will have to be asked.
+    Call,
+}
+
 /// A test, ready to be asked.
 #[derive(Clone, Debug)]
 pub enum Check {
@@ -190,6 +201,18 @@ impl Check {
             Self::Type(_) => Cost::Kind,
             Self::Pattern(What::Link, _) | Self::XType(_) | Self::Empty | Self::Access(_) => Cost::Call,
             _ => Cost::Meta,
+        }
+    }
+
+    /// What name and type say about it, for a check that costs a [call](Cost::Call).
+    pub fn foresee(&self, subject: &Subject<'_>) -> Foreseen {
+        match (self, subject.kind) {
+            (Self::Pattern(..), Kind::Symlink) | (Self::XType(_) | Self::Access(_), _) | (Self::Empty, Kind::Dir) => {
+                Foreseen::Call
+            }
+            (Self::Empty, Kind::File) => Foreseen::Meta,
+            // No link says anything, and nothing else can be empty.
+            _ => Foreseen::Answer(false),
         }
     }
 

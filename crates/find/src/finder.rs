@@ -12,7 +12,7 @@ use std::sync::Arc;
 use pwalk_engine::{
     Batch, Class, Context, Descend, Descent, Dir, Entry, Op, Operand, Totals, Visitor, WalkError, Want,
 };
-use pwalk_fs::{Errno, Kind, Links, stat_path};
+use pwalk_fs::{Errno, Kind, Links, Meta, stat_path};
 
 use crate::act::{Inside, Verdict, evaluate, run_inside};
 use crate::entry::{Found, Here, Holder, Pinned};
@@ -191,20 +191,19 @@ impl Visitor for Finder {
         if !settings.depth_first || u64::from(dir.depth()) < settings.min_depth {
             return;
         }
-        let Some(meta) = dir.meta() else { return };
         let verdict = match dir.parent() {
             None => {
-                let path = std::mem::take(&mut self.path);
-                let operand = Operand { path: &path, meta, root: dir.root() };
-                self.root_entry(cx, &operand)
+                let Some(meta) = dir.meta() else { return };
+                self.root_entry(cx, &Operand { path: &run.roots[dir.root()], meta, root: dir.root() })
             }
             Some(parent) => {
                 let found = Found {
                     path: &self.path,
                     name: dir.name(),
                     holder: &Left { cx, parent, dir },
-                    kind: meta.kind(),
-                    meta: Some(meta),
+                    // Of one that could not even be looked at, its type is all that is known.
+                    kind: dir.meta().map_or(Kind::Dir, Meta::kind),
+                    meta: dir.meta(),
                     root: &run.roots[dir.root()],
                     depth: dir.depth(),
                     follows: settings.links == Follow::Always,

@@ -6,7 +6,7 @@
 
 use pwalk_fs::Errno;
 
-use crate::check::{Check, Cost, Subject};
+use crate::check::{Check, Cost, Foreseen, Subject};
 use crate::expr::What;
 
 /// A tree of checks and actions.
@@ -51,7 +51,7 @@ pub trait Doer {
 pub enum Outlook {
     /// No is the answer, or yes, and nothing is done in either case.
     Nothing,
-    /// Something is done, and no metadata are needed for it.
+    /// Something is done or asked, and no metadata are needed for it.
     Settled,
     /// It depends on the metadata.
     Open,
@@ -61,7 +61,7 @@ pub enum Outlook {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
     Answer(bool),
-    /// Something that is done will tell, without them.
+    /// Something that is done, or asked, will tell, without them.
     Either,
     /// It depends on them.
     Open,
@@ -134,7 +134,7 @@ impl Node {
         }
     }
 
-    /// What is known of the answer. `acts`: set if something would be done on the way.
+    /// What is known of the answer. `acts`: set if something would be done, or asked, on the way.
     fn known(&self, subject: &Subject<'_>, acts: &mut bool) -> Known {
         match self {
             Self::And(parts) => first(parts, subject, false, acts),
@@ -153,7 +153,15 @@ impl Node {
                 Known::Answer(answer) => Known::Answer(!answer),
                 unknown => unknown,
             },
-            // A call of its own is dearer than the metadata, and is made once.
+            // A call of its own is made once, when it is this check's turn.
+            Self::Check(check) if check.cost() == Cost::Call => match check.foresee(subject) {
+                Foreseen::Answer(answer) => Known::Answer(answer),
+                Foreseen::Meta => Known::Open,
+                Foreseen::Call => {
+                    *acts = true;
+                    Known::Either
+                }
+            },
             Self::Check(check) if check.cost() >= Cost::Meta => Known::Open,
             Self::Check(check) => match check.ask(subject) {
                 Ok(Some(answer)) => Known::Answer(answer),

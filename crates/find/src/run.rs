@@ -77,6 +77,8 @@ pub(crate) struct Run {
     pub(crate) waiting: Vec<Mutex<Waiting>>,
     pub(crate) system: System,
     pub(crate) start: Time,
+    /// Whether something is done in directories, which must be the ones that were read.
+    pub(crate) acts_in_directories: bool,
     pub(crate) may_quit: bool,
     pub(crate) has_quit: AtomicBool,
     pub(crate) turn: Mutex<()>,
@@ -121,9 +123,8 @@ impl Run {
 pub fn run(program: Program, roots: Vec<Vec<u8>>, io: Io) -> Result<Summary, RunError> {
     let execs =
         |place| program.actions.iter().any(|deed| matches!(deed, Deed::Exec(Exec { place: own, .. }) if *own == place));
-    if execs(Place::Directory)
-        && let Some(entry) = insecure_path()
-    {
+    let execs_inside = execs(Place::Directory);
+    if execs_inside && let Some(entry) = insecure_path() {
         return Err(RunError::InsecurePath(entry));
     }
     let settings = &program.settings;
@@ -131,7 +132,7 @@ pub fn run(program: Program, roots: Vec<Vec<u8>>, io: Io) -> Result<Summary, Run
         return Err(RunError::ParallelNeedsThreads);
     }
     let parallel = usize::try_from(settings.exec_parallel.unwrap_or(1)).unwrap_or(usize::MAX);
-    let options = options(&program, &io.cancel, execs(Place::Directory));
+    let options = options(&program, &io.cancel, execs_inside);
     let streams = Streams::open(&program.actions, io.standard, io.terminal)?;
     let run = Arc::new(Run {
         roots,
@@ -140,6 +141,7 @@ pub fn run(program: Program, roots: Vec<Vec<u8>>, io: Io) -> Result<Summary, Run
         waiting: program.actions.iter().map(|_| Mutex::default()).collect(),
         system: System::default(),
         start: program.start,
+        acts_in_directories: execs_inside || program.actions.contains(&Deed::Delete),
         may_quit: program.actions.contains(&Deed::Quit),
         has_quit: AtomicBool::new(false),
         turn: Mutex::default(),

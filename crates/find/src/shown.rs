@@ -1,8 +1,10 @@
 //! Names in messages.
 
+use std::sync::LazyLock;
 use std::{fmt, io};
 
 use pwalk_fs::Errno;
+use regex::Regex;
 
 /// Bytes in a message: what could move a cursor is escaped, as C does it.
 pub(crate) struct Shown<'a>(pub(crate) &'a [u8]);
@@ -34,16 +36,22 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+/// What a terminal should not get: what is no character at all, control characters, and the separators of lines and paragraphs.
+static UNSEEN: LazyLock<Regex> = LazyLock::new(|| {
+    // A fixed expression is either right or wrong, and the tests use it.
+    Regex::new(r"[\p{Cc}\p{Cn}\p{Zl}\p{Zp}]").unwrap_or_else(|error| unreachable!("{error}"))
+});
+
 /// A name for a terminal, as GNU find prints it there: a question mark for each character that is not to be seen, and for each
-/// byte that is none.
+/// byte that is none. A character that breaks off at the end of the name is one.
 pub(crate) fn masked(name: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(name.len());
+    let mut left = name.len();
     for chunk in name.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            let mut room = [0; 4];
-            out.extend_from_slice(if c.is_control() { b"?" } else { c.encode_utf8(&mut room).as_bytes() });
-        }
-        out.extend(chunk.invalid().iter().map(|_| b'?'));
+        out.extend_from_slice(UNSEEN.replace_all(chunk.valid(), "?").as_bytes());
+        left -= chunk.valid().len() + chunk.invalid().len();
+        let marks = if left == 0 { chunk.invalid().len().min(1) } else { chunk.invalid().len() };
+        out.resize(out.len() + marks, b'?');
     }
     out
 }

@@ -20,7 +20,7 @@ use std::vec;
 use pwalk_engine::{
     Cancel, Contract, Ended, FollowLinks, Listed, Order, OrderedOptions, OrderedWalk, Snapshots, Visit, stat_each,
 };
-use pwalk_fs::{Errno, Freshness, Kind, Links, Meta, at_path, open_child, stat_at, stat_fd};
+use pwalk_fs::{Errno, Freshness, Kind, Links, Meta, at_path, file_descriptor_limit, open_child, stat_at, stat_fd};
 
 use crate::act::{Inside, Verdict, evaluate, run_inside};
 use crate::entry::{Found, Here, Holder, Pinned};
@@ -32,8 +32,8 @@ use crate::streams::Records;
 
 /// Entries whose metadata are read at once.
 const STRETCH: usize = 1024;
-/// Descriptors that stay open.
-const OPEN: usize = 32;
+/// Descriptors that stay open, and never more than an eighth of what the process may have.
+const OPEN: u64 = 32;
 
 /// How it ended, and how many snapshot directories were left out.
 pub(crate) fn walk(run: &Run, cancel: &Cancel) -> (Ended, u64) {
@@ -106,6 +106,8 @@ struct Looked {
     is_dir: bool,
     via_link: bool,
     unwanted: bool,
+    /// It could not be looked at, which was told: it is not entered either.
+    lost: bool,
     meta: Option<Meta>,
 }
 
@@ -222,7 +224,7 @@ impl<'a> Sorted<'a> {
             path.extend_from_slice(looked.name.to_bytes());
             let depth = frame.depth + 1;
             let deepest = settings.max_depth == Some(u64::from(depth));
-            let unread = deepest || self.is_foreign(frame, &looked, meta);
+            let unread = deepest || looked.lost || self.is_foreign(frame, &looked, meta);
             let enters = looked.is_dir && !unread;
             let circle = looked.via_link && looked.is_dir && {
                 let id = looked.meta.map(|meta| meta.id());
@@ -283,9 +285,14 @@ impl<'a> Sorted<'a> {
         walk.descend_into(below.map(|(place, _)| listed.name(*place)));
         // A starting point may be a link, which the user wrote.
         let links = if follow || own.is_none() { Links::Follow } else { Links::NoFollow };
-        let handle = Handle { path, id: listed.id(), links, fd: RefCell::default() };
+        let handle = Rc::new(Handle { path, id: listed.id(), links, fd: RefCell::default() });
+        if self.run.acts_in_directories {
+            // Held before anything is done in it, which may move it. Where it cannot be opened the first to ask will tell.
+            self.used(&handle);
+            drop(handle.fd());
+        }
         Frame {
-            handle: Rc::new(handle),
+            handle,
             listed,
             depth,
             rest: order.into_iter(),
@@ -342,6 +349,7 @@ impl<'a> Sorted<'a> {
                 is_dir,
                 via_link: false,
                 unwanted,
+                lost: false,
                 meta: None,
             });
         }
@@ -383,14 +391,14 @@ impl<'a> Sorted<'a> {
             if errno != Errno::NOENT || !run.program.settings.ignore_vanished {
                 run.failed_at(&path, errno);
             }
-            frame.stretch[at].unwanted = true;
+            frame.stretch[at].lost = true;
         }
     }
 
     fn entry(&mut self, frame: &Frame, looked: &Looked, path: &[u8], root: &[u8]) -> Verdict {
         let settings = &self.run.program.settings;
         let depth = frame.depth + 1;
-        if looked.unwanted || u64::from(depth) < settings.min_depth {
+        if looked.unwanted || looked.lost || u64::from(depth) < settings.min_depth {
             return Verdict::default();
         }
         self.used(&frame.handle);
@@ -434,7 +442,7 @@ impl<'a> Sorted<'a> {
         }
         self.open.retain(|other| !Rc::ptr_eq(other, handle));
         self.open.push_back(Rc::clone(handle));
-        if self.open.len() > OPEN
+        if self.open.len() as u64 > OPEN.min(file_descriptor_limit() / 8).max(2)
             && let Some(oldest) = self.open.pop_front()
         {
             oldest.fd.borrow_mut().take();

@@ -173,7 +173,7 @@ fn right_arguments() {
 #[test]
 fn what_is_no_text_is_shown_escaped() {
     let error = parse(&[b"-name".as_slice(), b"a", b"-\xff\x1b[2J"]).unwrap_err();
-    assert_eq!(error.to_string(), "unknown predicate `-\\377\\u{1b}[2J'");
+    assert_eq!(error.to_string(), "unknown predicate `-\\377\\033[2J'");
     let deep: Vec<&[u8]> = std::iter::repeat_n(b"(".as_slice(), 100_000).collect();
     assert!(parse(&deep).unwrap_err().to_string().contains("deeper"));
 }

@@ -108,11 +108,12 @@ proptest! {
         };
         let expected = run(&node, &with);
         let arranged = node.clone().arranged();
-        prop_assert_eq!(&run(&arranged, &with), &expected);
         answers.0.set(0);
+        prop_assert_eq!(&run(&arranged, &with), &expected);
+        let asked = answers.0.replace(0);
         if is_settled(&arranged, &without) {
             prop_assert_eq!(&run(&arranged, &without), &expected);
-            prop_assert_eq!(answers.0.get(), 0, "what is settled asks nothing");
+            prop_assert!(answers.0.get() <= asked, "what is settled asks no more");
             let acts = arranged.outlook(&without) == Outlook::Settled;
             prop_assert!(acts || expected.1 == Trace::default(), "what leaves nothing to do does nothing");
         }

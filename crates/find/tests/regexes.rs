@@ -150,7 +150,8 @@ fn every_dialect_as_in_gnu_find() {
                 ));
             }
             Ok(regex) => {
-                let ours: BTreeSet<Vec<u8>> = names.iter().filter(|name| regex.matches(name).unwrap()).cloned().collect();
+                let ours: BTreeSet<Vec<u8>> =
+                    names.iter().filter(|name| regex.matches(name).unwrap()).cloned().collect();
                 for path in ours.symmetric_difference(&theirs).take(3) {
                     let who = if ours.contains(path) { "only ours" } else { "only theirs" };
                     different.push(format!("{dialect} {name} {pattern:?}: {who}: {}", path.escape_ascii()));

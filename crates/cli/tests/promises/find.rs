@@ -31,9 +31,10 @@ fn gnu<A: AsRef<OsStr>>(at: &Path, arguments: impl IntoIterator<Item = A>) -> Ra
     run(&mut command("find", at, arguments))
 }
 
-/// Records in order, so that two outputs in different orders compare.
-fn sorted(bytes: &[u8], end: u8) -> Vec<&[u8]> {
-    let mut records: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == end).collect();
+/// Records in order, so that two outputs in different orders compare; as text that can be read when they do not.
+fn sorted(bytes: &[u8], end: u8) -> Vec<String> {
+    let mut records: Vec<String> =
+        bytes.split_inclusive(|byte| *byte == end).map(|record| record.escape_ascii().to_string()).collect();
     records.sort_unstable();
     records
 }
@@ -43,6 +44,7 @@ fn complaints(program: &str, ran: &Ran) -> Vec<String> {
     let plain = ran.stderr.replace(['\u{2018}', '\u{2019}'], "'");
     let mut lines: Vec<String> = plain
         .lines()
+        .filter(|line| !line.is_empty())
         .map(|line| line.strip_prefix(program).unwrap_or(line).trim_start_matches(": ").to_owned())
         .collect();
     lines.sort_unstable();

@@ -25,20 +25,19 @@ fn difference(at: &Path, words: &[String], own: &[&str]) -> Option<String> {
     let said = |what: &str, a: String, b: String| {
         Some(format!("{} {}\n{what}\n  GNU: {a}\n  ours: {b}", words.join(" "), own.join(" ")))
     };
-    let show =
-        |records: &[&[u8]]| records.iter().map(|r| r.escape_ascii().to_string()).collect::<Vec<_>>().join("\n       ");
     let (a, b) = (sorted(&theirs.stdout, 0), sorted(&ours.stdout, 0));
     if a != b {
-        let only = |here: &[&[u8]], there: &[&[u8]]| -> String {
+        let only = |here: &[String], there: &[String]| {
             let mut there = there.to_vec();
             let mut rest = Vec::new();
             for record in here {
                 match there.iter().position(|other| other == record) {
                     Some(at) => drop(there.swap_remove(at)),
-                    None => rest.push(*record),
+                    None => rest.push(record.clone()),
                 }
             }
-            show(&rest[..rest.len().min(5)])
+            rest.truncate(5);
+            rest.join(" ")
         };
         return said("only in one", only(&a, &b), only(&b, &a));
     }
