@@ -4,6 +4,7 @@
 //! interleaved (A B C A B C), and what counts is the ratio of the medians. The floor is our own
 //! `bench/floor.c`: system calls and nothing else. Benchmarks are never tests: nothing here passes or fails.
 
+mod find;
 mod flat;
 mod lab;
 mod latency;
@@ -28,10 +29,10 @@ pub(crate) struct Arguments {
     /// What to measure
     #[arg(value_enum, default_value_t = Suite::All)]
     suite: Suite,
-    /// Walk this tree instead of a synthetic one (walk, size and python)
+    /// Walk this tree instead of a synthetic one (walk, find, size and python)
     #[arg(long, value_name = "DIR")]
     tree: Option<PathBuf>,
-    /// Entries of the synthetic trees (walk, flat, size and python); they are kept for the next run
+    /// Entries of the synthetic trees (walk, find, flat, size and python); they are kept for the next run
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     entries: u64,
     /// Rounds; the medians over them are compared
@@ -46,6 +47,8 @@ pub(crate) struct Arguments {
 enum Suite {
     /// A warm local tree: the floor, pwalk, other tools, and the adaptive default against fixed threads
     Walk,
+    /// Searching: names, sizes, behind 1 ms, and stopping early
+    Find,
     /// 10,199 entries behind 1 ms an operation
     Latency,
     /// One directory of many entries: does a second thread help?
@@ -64,6 +67,7 @@ type Measure = fn(&Lab) -> Result<Vec<Table>>;
 
 const SUITES: &[(Suite, Measure)] = &[
     (Suite::Walk, walk::measure),
+    (Suite::Find, find::measure),
     (Suite::Latency, latency::measure),
     (Suite::Flat, flat::measure),
     (Suite::Memory, memory::measure),

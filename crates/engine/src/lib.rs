@@ -58,7 +58,7 @@ pub use exclude::{BadPattern, Exclude};
 pub use frontier::{Frontier, OpenDir, UnreadDir};
 pub use hands::{Context, DirFd};
 pub use options::{Budget, FollowLinks, Mounts, Options, RootLinks, Snapshots, Threads};
-pub use ordered::{Contract, Listed, Order, OrderedError, OrderedOptions, OrderedWalk, Visit};
+pub use ordered::{Contract, Listed, ListedFd, Order, OrderedError, OrderedOptions, OrderedWalk, Visit};
 pub use progress::{Cancel, Progress, Silent, Snapshot, Stall};
 pub use run::{Ended, Outcome, fold};
 pub use stat_each::stat_each;

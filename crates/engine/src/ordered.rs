@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use pwalk_fs::{Errno, Kind};
 
-pub use listed::Listed;
+pub use listed::{Listed, ListedFd};
 
 use crate::{FollowLinks, Snapshots};
 use ahead::{Ahead, below};

@@ -11,29 +11,23 @@ use std::time::{Duration, Instant};
 
 use pwalk_fs::{Errno, Freshness, Links, Meta, stat_at};
 
-/// So many calls show whether they wait for something,
-const FIRST: usize = 4;
-/// if they take longer than this together.
-const SLOW: Duration = Duration::from_micros(400);
-/// Threads at most, each for so many calls at least.
+/// A call that takes longer waits for something.
+const SLOW: Duration = Duration::from_micros(200);
+/// Threads at most.
 const MOST: usize = 64;
-const EACH: usize = 2;
 
 /// The metadata of each of these entries, in their order.
 pub fn stat_each(dir: BorrowedFd<'_>, names: &[&CStr], links: Links) -> Vec<Result<Meta, Errno>> {
     let stat = |name: &&CStr| stat_at(dir, name, links, Freshness::Fresh);
     let mut out: Vec<Result<Meta, Errno>> = Vec::with_capacity(names.len());
-    let (mut begun, mut done) = (Instant::now(), 0);
-    while done < names.len() {
-        let piece = &names[done..names.len().min(done + FIRST)];
-        out.extend(piece.iter().map(stat));
-        done += piece.len();
-        let rest = &names[done..];
-        if begun.elapsed() > SLOW && rest.len() > EACH {
+    for (done, name) in names.iter().enumerate() {
+        let begun = Instant::now();
+        out.push(stat(name));
+        let rest = &names[done + 1..];
+        if begun.elapsed() > SLOW && rest.len() > 1 {
             out.extend(side_by_side(rest, &stat));
             break;
         }
-        begun = Instant::now();
     }
     out
 }
@@ -49,7 +43,7 @@ fn side_by_side<T: Send>(names: &[&CStr], stat: &(impl Fn(&&CStr) -> T + Sync)) 
         std::iter::from_fn(take).collect::<Vec<_>>()
     };
     let mut parts: Vec<(usize, T)> = scope(|scope| {
-        let more: Vec<_> = (1..(names.len() / EACH).clamp(1, MOST)).map(|_| scope.spawn(work)).collect();
+        let more: Vec<_> = (1..names.len().min(MOST)).map(|_| scope.spawn(work)).collect();
         let mut all = work();
         for thread in more {
             match thread.join() {

@@ -7,7 +7,7 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use pwalk_engine::DirFd;
+use pwalk_engine::{DirFd, ListedFd};
 use pwalk_fs::{Accounts, Errno, Freshness, Kind, Links, Meta, Mounts, stat_at};
 use rustix::fs::CWD;
 
@@ -57,6 +57,7 @@ pub(crate) enum Pinned {
     /// Where the program was started: for the paths of starting points.
     Here,
     Dir(DirFd),
+    Listed(ListedFd),
     Own(Arc<OwnedFd>),
 }
 
@@ -65,6 +66,7 @@ impl AsFd for Pinned {
         match self {
             Self::Here => CWD,
             Self::Dir(fd) => fd.as_fd(),
+            Self::Listed(fd) => fd.as_fd(),
             Self::Own(fd) => fd.as_fd(),
         }
     }

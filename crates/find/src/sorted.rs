@@ -18,7 +18,8 @@ use std::sync::Arc;
 use std::vec;
 
 use pwalk_engine::{
-    Cancel, Contract, Ended, FollowLinks, Listed, Order, OrderedOptions, OrderedWalk, Snapshots, Visit, stat_each,
+    Cancel, Contract, Ended, FollowLinks, Listed, ListedFd, Order, OrderedOptions, OrderedWalk, Snapshots, Visit,
+    stat_each,
 };
 use pwalk_fs::{Errno, Freshness, Kind, Links, Meta, at_path, file_descriptor_limit, open_child, stat_at, stat_fd};
 
@@ -65,11 +66,16 @@ struct Handle {
     path: Vec<u8>,
     id: (u64, u64),
     links: Links,
+    /// Where calls are slow it is open already.
+    listed: Option<ListedFd>,
     fd: RefCell<Option<Arc<OwnedFd>>>,
 }
 
 impl Handle {
     fn fd(&self) -> Result<Pinned, Errno> {
+        if let Some(fd) = &self.listed {
+            return Ok(Pinned::Listed(fd.clone()));
+        }
         if let Some(fd) = &*self.fd.borrow() {
             return Ok(Pinned::Own(Arc::clone(fd)));
         }
@@ -285,7 +291,7 @@ impl<'a> Sorted<'a> {
         walk.descend_into(below.map(|(place, _)| listed.name(*place)));
         // A starting point may be a link, which the user wrote.
         let links = if follow || own.is_none() { Links::Follow } else { Links::NoFollow };
-        let handle = Rc::new(Handle { path, id: listed.id(), links, fd: RefCell::default() });
+        let handle = Rc::new(Handle { path, id: listed.id(), links, listed: listed.fd(), fd: RefCell::default() });
         if self.run.acts_in_directories {
             // Held before anything is done in it, which may move it. Where it cannot be opened the first to ask will tell.
             self.used(&handle);

@@ -116,6 +116,30 @@ impl Lab {
         Contender { label, program: self.pwalk.clone(), arguments, output: Some(output), rounds: self.runs }
     }
 
+    /// `pfind` with an expression; without one the classic listing.
+    pub(super) fn pfind(&self, root: &Path, words: &[&str]) -> Contender {
+        Contender {
+            label: ["pfind T"].into_iter().chain(words.iter().copied()).collect::<Vec<_>>().join(" "),
+            program: self.pwalk.with_file_name("pfind"),
+            arguments: [root.as_os_str().to_owned()].into_iter().chain(words.iter().map(OsString::from)).collect(),
+            output: None,
+            rounds: self.runs,
+        }
+    }
+
+    /// Another tool with these arguments, if it is installed: the tree first, as find has it, or last behind a lone dot.
+    pub(super) fn peer(&self, name: &str, root: &Path, words: &[&str]) -> Option<Contender> {
+        let program = self.peers.program(name)?;
+        let mut arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
+        let at = if words.last() == Some(&".") { arguments.len() } else { 0 };
+        arguments.insert(at, root.into());
+        let shown = words.iter().map(|word| (*word).to_owned());
+        let mut label: Vec<String> = shown.collect();
+        label.insert(at, "T".to_owned());
+        let label = format!("{name} {}", label.join(" "));
+        Some(Contender { label, program, arguments, output: None, rounds: self.runs })
+    }
+
     /// The floor with so many threads; `mode` is stat, cached or nostat.
     pub(super) fn floor(&self, root: &Path, threads: usize, mode: &str) -> Contender {
         Contender {

@@ -70,6 +70,12 @@ impl Peers {
         peers
     }
 
+    /// Where a tool is, by the first of its names.
+    pub(super) fn program(&self, name: &str) -> Option<PathBuf> {
+        let place = WALKERS.iter().position(|(names, _)| names[0] == name)?;
+        self.walkers.iter().find(|(index, _)| *index == place).map(|(_, path)| path.clone())
+    }
+
     pub(super) fn announce(&self) {
         if !self.missing.is_empty() {
             eprintln!("not installed, so not compared: {}", self.missing.join(", "));

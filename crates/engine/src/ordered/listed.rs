@@ -62,6 +62,16 @@ impl Scratch {
     }
 }
 
+/// A directory that was read and is open.
+#[derive(Clone, Debug)]
+pub struct ListedFd(Arc<Kept>);
+
+impl AsFd for ListedFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 /// A descriptor that is kept, counted among all of them.
 #[derive(Debug)]
 pub(super) struct Kept(OwnedFd);
@@ -146,6 +156,11 @@ impl Listed {
     /// Device and inode of the directory itself.
     pub fn id(&self) -> (u64, u64) {
         self.mark.id
+    }
+
+    /// The directory itself, if it was kept open: it is where calls are slow.
+    pub fn fd(&self) -> Option<ListedFd> {
+        self.fd.clone().map(ListedFd)
     }
 
     /// Names that are in neither list: snapshots that were to be left out.
