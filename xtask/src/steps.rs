@@ -41,6 +41,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         complete(test.env("PWALK_TEST_PYTHON", &python))
     })?;
     if !arguments.quick {
+        steps.step("fuzz target", || fuzz(&workspace))?;
         steps.step("python package", || pytest::install(&workspace, &python))?;
         steps.step("python tests", || pytest::run(&workspace, &python))?;
         steps.step("documentation", || {
@@ -60,6 +61,14 @@ fn cargo_test(workspace: &Workspace, arguments: &[OsString]) -> Command {
     }
     test.args(arguments);
     test
+}
+
+/// Builds the fuzz target, and lets it try some arguments. Without a sanitizer it is not guided, but it must build and hold.
+fn fuzz(workspace: &Workspace) -> Result<()> {
+    let target = workspace.own_directory().join("fuzz");
+    let mut build = workspace.cargo(["build", "--manifest-path", "fuzz/Cargo.toml"]);
+    complete(build.env("CARGO_TARGET_DIR", &target))?;
+    complete(Command::new(target.join("debug/find_arguments")).args(["-runs=200000", "-seed=1", "-verbosity=0"]))
 }
 
 /// `cargo deny` where it is installed. It takes minutes to build, so it is not fetched for a test run;

@@ -31,6 +31,8 @@ pub(crate) const FOR_TESTS: &[Need] = &[
     program("fusermount3", "fuse3"),
     program("zstd", "zstd"),
     program("gzip", "gzip"),
+    program("c++", "g++"),
+    program("script", "bsdutils"),
     program("find", "findutils"),
     program("bfs", "bfs"),
     program("stat", "coreutils"),
