@@ -56,3 +56,34 @@ fn side_by_side<T: Send>(names: &[&CStr], stat: &(impl Fn(&&CStr) -> T + Sync)) 
     parts.sort_unstable_by_key(|(index, _)| *index);
     parts.into_iter().map(|(_, found)| found).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::os::unix::ffi::OsStrExt;
+    use std::time::Duration;
+
+    use pwalk_fs::{DirBuf, More, Names, open_root};
+    use pwalk_testkit::fuse::Synthetic;
+
+    use super::*;
+
+    #[test]
+    fn every_name_has_its_own_answer_side_by_side() {
+        for delay in [0, 1_000] {
+            let fs = Synthetic::flat(300).delay(Duration::from_micros(delay)).mount().unwrap();
+            let path = std::ffi::CString::new(fs.path().as_os_str().as_bytes()).unwrap();
+            let dir = open_root(&path).unwrap();
+            let (mut names, mut room) = (Names::default(), DirBuf::new());
+            while names.read(dir.as_fd(), &mut room).unwrap() == More::Maybe {}
+            let mut asked: Vec<&CStr> = (0..names.len()).map(|index| names.c_name(index)).collect();
+            asked.insert(150, c"not there");
+            let metas = stat_each(dir.as_fd(), &asked, Links::NoFollow);
+            assert_eq!(metas.len(), 301);
+            for (index, (name, meta)) in asked.iter().zip(metas).enumerate() {
+                let alone = stat_at(dir.as_fd(), name, Links::NoFollow, Freshness::Fresh);
+                assert_eq!(meta.map(|meta| meta.ino), alone.map(|meta| meta.ino), "{index}");
+            }
+        }
+    }
+}

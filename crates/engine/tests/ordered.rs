@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use pwalk_engine::{Order, OrderedOptions, OrderedWalk, Visit};
+use pwalk_engine::{Contract, Order, OrderedOptions, OrderedWalk, Visit};
 use pwalk_fs::Errno;
 use pwalk_testkit::TempTree;
 use pwalk_testkit::fuse::{Fault, Op, Synthetic};
-use pwalk_testkit::trees::{everything, random, wide_dirs};
+use pwalk_testkit::trees::{Deep, deep, everything, random, wide_dirs};
 
 /// A directory: its path, the names of directories, the other names.
 type Row = (PathBuf, Vec<Vec<u8>>, Vec<Vec<u8>>);
@@ -172,4 +172,71 @@ fn a_listing_that_fails_after_its_first_part() {
     // The root, 299 of its sub-directories, and what is in those: all but d0 and its 300.
     assert_eq!(paths.len(), 700 - 301);
     mounted.unmount().unwrap();
+}
+
+/// Directories are passed over, as a caller does who decides on each of them when its turn comes.
+#[test]
+fn passing_over() {
+    let (tree, _) = TempTree::with(|root| random(root, 21, 900));
+    settle(tree.path());
+    let is_wanted = |name: &[u8]| !name.len().is_multiple_of(3);
+    let mut expected = Vec::new();
+    let wanted = move |names: &mut Vec<Vec<u8>>| {
+        names.sort();
+        names.retain(|name| is_wanted(name));
+    };
+    plain(tree.path(), Order::TopDown, &wanted, &mut expected);
+    for (read_ahead, threads) in [(0, Some(1)), (100_000, None), (50, Some(4))] {
+        let options = OrderedOptions { read_ahead, threads, contract: Contract::Each, ..OrderedOptions::default() };
+        let mut walk = OrderedWalk::new(tree.path().as_os_str().as_bytes(), options);
+        let mut rows = Vec::new();
+        // Directories that the walk is in: what is left to be decided on.
+        let mut open: Vec<Vec<Vec<u8>>> = Vec::new();
+        let mut next = walk.next();
+        loop {
+            if let Some(Ok(visit)) = next.take() {
+                rows.push(row(&visit));
+                let listed = &visit.listed;
+                let mut names: Vec<Vec<u8>> = (0..)
+                    .zip(listed.dirs())
+                    .filter(|(nth, _)| !listed.is_link(*nth))
+                    .map(|(_, &place)| listed.name(place).to_vec())
+                    .collect();
+                names.sort();
+                walk.descend_into(names.iter().map(Vec::as_slice));
+                names.reverse();
+                open.push(names);
+            }
+            let Some(names) = open.last_mut() else { break };
+            match names.pop() {
+                None => drop(open.pop()),
+                Some(name) if is_wanted(&name) => next = walk.next(),
+                Some(_) => walk.pass_over(),
+            }
+        }
+        assert_eq!(rows, expected, "{read_ahead} {threads:?}");
+        assert!(walk.next().is_none());
+    }
+}
+
+/// One answer for each: below `PATH_MAX`, and where a link has taken a directory's place.
+#[test]
+fn each_directory_has_its_answer() {
+    let levels = 700;
+    let (tree, _) = TempTree::with(|root| deep(root, Deep { levels, name_bytes: 15, file_per_level: false }));
+    let options = OrderedOptions { contract: Contract::Each, ..OrderedOptions::default() };
+    let root = tree.path().as_os_str().as_bytes();
+    let depth = OrderedWalk::new(root, options).filter(|visit| visit.is_ok()).count();
+    assert_eq!(depth, levels + 1);
+    let tree = TempTree::new();
+    for name in ["a", "b"] {
+        fs::create_dir(tree.path().join(name)).unwrap();
+    }
+    let mut walk = OrderedWalk::new(tree.path().as_os_str().as_bytes(), OrderedOptions { read_ahead: 0, ..options });
+    assert!(walk.next().unwrap().is_ok());
+    walk.descend_into([&b"a"[..], b"b"].into_iter());
+    fs::remove_dir(tree.path().join("a")).unwrap();
+    std::os::unix::fs::symlink("b", tree.path().join("a")).unwrap();
+    assert_eq!(walk.next().unwrap().unwrap_err().errno, Errno::LOOP);
+    assert!(walk.next().unwrap().unwrap().path.ends_with(b"/b"));
 }

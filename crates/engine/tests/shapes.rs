@@ -12,11 +12,12 @@ use std::sync::{Arc, Mutex};
 
 use common::{find, path_of};
 use pwalk_engine::{
-    Batch, Context, Descend, Descent, Dir, Ended, Frontier, Needs, Options, Outcome, Silent, Sink, Threads, Totals,
-    Visitor, fold,
+    Batch, Context, Descend, Descent, Dir, Ended, Entry, Frontier, Needs, Operand, Options, Outcome, RootLinks, Silent,
+    Sink, Threads, Totals, Visitor, Want, fold,
 };
+use pwalk_fs::Kind;
 use pwalk_testkit::TempTree;
-use pwalk_testkit::trees::{random, remove_tree};
+use pwalk_testkit::trees::{random, remove_tree, wide};
 
 /// What visitors write down together.
 type Seen<T> = Arc<Mutex<Vec<T>>>;
@@ -264,4 +265,96 @@ fn a_panic_reaches_the_caller() {
     }
     let tree = tree();
     run(tree.path(), Needs::Names, &Options::default(), &Arc::new(()), |_| Panics);
+}
+
+/// Some are chosen, as find chooses: what name and type decide is not stat'ed, and what is of no use is marked.
+#[test]
+fn metadata_of_the_chosen_only() {
+    struct Chooser(Seen<(Vec<u8>, bool, bool)>);
+    fn want(name: &[u8]) -> Want {
+        match name.len() % 3 {
+            0 => Want::Meta,
+            1 => Want::Names,
+            _ => Want::Nothing,
+        }
+    }
+    impl Visitor for Chooser {
+        type State = ();
+        fn enter(&mut self, _: &mut Context<'_, Self>, _: &Dir<()>, _: Option<&()>) -> ((), Descend) {
+            ((), Descend::Into)
+        }
+        fn wants(&mut self, _: &Dir<()>, entry: &Entry<'_>) -> Want {
+            want(entry.name)
+        }
+        fn batch(&mut self, _: &mut Context<'_, Self>, batch: &mut Batch<'_, ()>) {
+            let mut path = Vec::new();
+            for entry in batch.iter() {
+                batch.dir().path_into(&mut path);
+                pwalk_engine::join(&mut path, entry.name);
+                self.0.lock().unwrap().push((path.clone(), entry.meta.is_some(), entry.unwanted));
+            }
+        }
+    }
+    let tree = TempTree::with(|root| {
+        random(root, 11, 3_000);
+        wide(root, 5_000);
+    })
+    .0;
+    for threads in [1, 4] {
+        let seen = Arc::default();
+        let options = Options { threads: Threads::Fixed(threads), ..Options::default() };
+        run(tree.path(), Needs::Chosen, &options, &seen, Chooser);
+        let seen = seen.lock().unwrap();
+        let paths: BTreeSet<&[u8]> = seen.iter().map(|(path, ..)| path.as_slice()).collect();
+        assert_eq!((paths.len(), seen.len()), (seen.len(), find(tree.path(), &["-mindepth", "1"]).len()));
+        for (path, has_meta, unwanted) in seen.iter() {
+            let name = path.rsplit(|byte| *byte == b'/').next().unwrap();
+            let wanted = want(name);
+            assert_eq!(
+                (*has_meta, *unwanted),
+                (wanted == Want::Meta, wanted == Want::Nothing),
+                "{}",
+                path.escape_ascii()
+            );
+        }
+    }
+}
+
+/// Roots are offered before they are opened; a link among them is what the options say.
+#[test]
+fn roots_come_first() {
+    struct Roots(Seen<(Vec<u8>, Kind)>);
+    impl Visitor for Roots {
+        type State = ();
+        fn root(&mut self, _: &mut Context<'_, Self>, root: &Operand<'_>) -> Descend {
+            self.0.lock().unwrap().push((root.path.to_vec(), root.meta.kind()));
+            if root.path.ends_with(b"closed") { Descend::Skip } else { Descend::Into }
+        }
+        fn operand(&mut self, _: &mut Context<'_, Self>, operand: &Operand<'_>) {
+            self.0.lock().unwrap().push((operand.path.to_vec(), operand.meta.kind()));
+        }
+        fn enter(&mut self, _: &mut Context<'_, Self>, dir: &Dir<()>, _: Option<&()>) -> ((), Descend) {
+            assert!(!dir.name().ends_with(b"closed"), "not even opened");
+            ((), Descend::Into)
+        }
+        fn batch(&mut self, _: &mut Context<'_, Self>, _: &mut Batch<'_, ()>) {}
+    }
+    let tree = TempTree::new();
+    std::fs::create_dir(tree.path().join("closed")).unwrap();
+    std::fs::create_dir(tree.path().join("dir")).unwrap();
+    std::os::unix::fs::symlink("dir", tree.path().join("link")).unwrap();
+    let roots: Vec<Vec<u8>> = ["closed", "dir", "link", "link/"]
+        .map(|name| [tree.path().as_os_str().as_bytes(), b"/", name.as_bytes()].concat())
+        .to_vec();
+    for (root_links, kind) in [(RootLinks::Keep, Kind::Symlink), (RootLinks::Follow, Kind::Dir)] {
+        let seen: Seen<(Vec<u8>, Kind)> = Arc::default();
+        let start = Frontier { unread_roots: (0..roots.len()).collect(), roots: roots.clone(), ..Frontier::default() };
+        let options = Options { root_links, ..Options::default() };
+        let Ok(outcome) = fold(With(Arc::clone(&seen), Needs::Names, Roots), start, &options, &Silent);
+        assert_eq!((outcome.errors, outcome.ended), (0, Ended::Whole));
+        let kinds: BTreeSet<(Vec<u8>, String)> =
+            seen.lock().unwrap().iter().map(|(path, kind)| (path.clone(), format!("{kind:?}"))).collect();
+        let expected = [Kind::Dir, Kind::Dir, kind, Kind::Dir].map(|kind| format!("{kind:?}"));
+        assert_eq!(kinds, roots.iter().cloned().zip(expected).collect());
+    }
 }

@@ -9,36 +9,36 @@
 //! A directory's descriptor is opened when something is asked in it, by the path that led there, and compared with what was
 //! listed; the few used last stay open.
 
+mod handle;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::vec;
 
 use pwalk_engine::{
-    Cancel, Contract, Ended, FollowLinks, Listed, ListedFd, Order, OrderedOptions, OrderedWalk, Snapshots, Visit,
-    stat_each,
+    Cancel, Contract, Ended, FollowLinks, Listed, Order, OrderedOptions, OrderedWalk, Snapshots, Visit, stat_each,
 };
-use pwalk_fs::{Errno, Freshness, Kind, Links, Meta, at_path, file_descriptor_limit, open_child, stat_at, stat_fd};
+use pwalk_fs::{Errno, Freshness, Kind, Links, Meta, at_path, stat_at};
 
 use crate::act::{Inside, Verdict, evaluate, run_inside};
-use crate::entry::{Found, Here, Holder, Pinned};
+use crate::entry::{Found, Here};
 use crate::expr::Links as Follow;
 use crate::finder::{name_of, slash};
 use crate::plan::Outlook;
 use crate::run::Run;
 use crate::streams::Records;
+use handle::{Handle, InDir, Open};
 
 /// Entries whose metadata are read at once.
 const STRETCH: usize = 1024;
-/// Descriptors that stay open, and never more than an eighth of what the process may have.
-const OPEN: u64 = 32;
 
 /// How it ended, and how many snapshot directories were left out.
 pub(crate) fn walk(run: &Run, cancel: &Cancel) -> (Ended, u64) {
-    let mut sorted = Sorted { run, records: Records::new(&run.streams), open: VecDeque::new(), left_out: 0 };
+    let mut sorted = Sorted { run, records: Records::new(&run.streams), open: Open::default(), left_out: 0 };
     let mut ended = Ended::Whole;
     for root in &run.roots {
         match sorted.root(root, cancel) {
@@ -56,38 +56,8 @@ pub(crate) fn walk(run: &Run, cancel: &Cancel) -> (Ended, u64) {
 struct Sorted<'a> {
     run: &'a Run,
     records: Records,
-    /// Directories that are open, the one used last at the end.
-    open: VecDeque<Rc<Handle>>,
+    open: Open,
     left_out: u64,
-}
-
-/// A directory that can be opened.
-struct Handle {
-    path: Vec<u8>,
-    id: (u64, u64),
-    links: Links,
-    /// Where calls are slow it is open already.
-    listed: Option<ListedFd>,
-    fd: RefCell<Option<Arc<OwnedFd>>>,
-}
-
-impl Handle {
-    fn fd(&self) -> Result<Pinned, Errno> {
-        if let Some(fd) = &self.listed {
-            return Ok(Pinned::Listed(fd.clone()));
-        }
-        if let Some(fd) = &*self.fd.borrow() {
-            return Ok(Pinned::Own(Arc::clone(fd)));
-        }
-        let fd = at_path(&self.path, |dir, rest| open_child(dir, rest, self.links))?;
-        if stat_fd(&fd, Freshness::Cached)?.id() != self.id {
-            // Something else stands there now: as if it were gone.
-            return Err(Errno::NOENT);
-        }
-        let fd = Arc::new(fd);
-        *self.fd.borrow_mut() = Some(Arc::clone(&fd));
-        Ok(Pinned::Own(fd))
-    }
 }
 
 /// A directory that the walk is in.
@@ -115,22 +85,6 @@ struct Looked {
     /// It could not be looked at, which was told: it is not entered either.
     lost: bool,
     meta: Option<Meta>,
-}
-
-/// An entry in a directory.
-struct InDir<'a> {
-    handle: &'a Handle,
-    name: &'a CStr,
-}
-
-impl Holder for InDir<'_> {
-    fn fd(&self) -> Result<Pinned, Errno> {
-        self.handle.fd()
-    }
-
-    fn name(&self) -> &CStr {
-        self.name
-    }
 }
 
 impl<'a> Sorted<'a> {
@@ -294,7 +248,7 @@ impl<'a> Sorted<'a> {
         let handle = Rc::new(Handle { path, id: listed.id(), links, listed: listed.fd(), fd: RefCell::default() });
         if self.run.acts_in_directories {
             // Held before anything is done in it, which may move it. Where it cannot be opened the first to ask will tell.
-            self.used(&handle);
+            self.open.used(&handle);
             drop(handle.fd());
         }
         Frame {
@@ -362,7 +316,7 @@ impl<'a> Sorted<'a> {
         if asked.is_empty() {
             return;
         }
-        self.used(&frame.handle);
+        self.open.used(&frame.handle);
         let names: Vec<&CStr> = asked.iter().map(|&at| frame.stretch[at].name.as_c_str()).collect();
         let links = if follow { Links::Follow } else { Links::NoFollow };
         let metas = match frame.handle.fd() {
@@ -407,7 +361,7 @@ impl<'a> Sorted<'a> {
         if looked.unwanted || looked.lost || u64::from(depth) < settings.min_depth {
             return Verdict::default();
         }
-        self.used(&frame.handle);
+        self.open.used(&frame.handle);
         let found = Found {
             path,
             name: looked.name.to_bytes(),
@@ -439,19 +393,5 @@ impl<'a> Sorted<'a> {
         let one = self.run.program.settings.one_file_system;
         // Of the starting point's device are all that were entered.
         one && frame.handle.id.0 == root.dev && looked.meta.is_some_and(|meta| meta.dev != root.dev)
-    }
-
-    /// Keeps a directory among those that stay open, and closes the one that was used the longest ago.
-    fn used(&mut self, handle: &Rc<Handle>) {
-        if self.open.back().is_some_and(|last| Rc::ptr_eq(last, handle)) {
-            return;
-        }
-        self.open.retain(|other| !Rc::ptr_eq(other, handle));
-        self.open.push_back(Rc::clone(handle));
-        if self.open.len() as u64 > OPEN.min(file_descriptor_limit() / 8).max(2)
-            && let Some(oldest) = self.open.pop_front()
-        {
-            oldest.fd.borrow_mut().take();
-        }
     }
 }
