@@ -11,11 +11,12 @@ use std::time::SystemTime;
 use clap::{Args, Command};
 use pwalk_engine::Ended;
 use pwalk_find::parse::{Error, parse};
-use pwalk_find::program::compile;
+use pwalk_find::program::{Deed, compile};
 use pwalk_find::roots::Roots;
 use pwalk_find::run::{Io, Summary, run};
 
 use crate::Exit;
+use crate::human::say;
 use crate::signals::cancel_on_signals;
 
 /// How `pwalk find` is shown in help and manual pages.
@@ -65,13 +66,12 @@ pipe gets the bytes. Exit codes: 0 all was well, 1 after any error or mistake, 1
 
 /// Runs find with these arguments (the program's name not among them) and returns the exit code. `program`: as it names
 /// itself in messages.
-#[expect(clippy::print_stderr, reason = "this is the command line")]
 pub(crate) fn main(program: &'static str, arguments: &[OsString], mut command: Command) -> u8 {
     let arguments: Vec<&[u8]> = arguments.iter().map(|argument| argument.as_bytes()).collect();
     let told = match find(program, &arguments) {
         Ok(exit) => return exit as u8,
         Err(Ending::Failed(message)) => {
-            message.lines().for_each(|line| eprintln!("{program}: {line}"));
+            message.lines().for_each(|line| say(format_args!("{program}: {line}")));
             return Exit::Partial as u8;
         }
         Err(Ending::Asked(Error::Version)) => {
@@ -95,8 +95,6 @@ impl<E: std::error::Error> From<E> for Ending {
         Self::Failed(error.to_string())
     }
 }
-
-#[expect(clippy::print_stderr, reason = "this is the command line")]
 fn find(program: &'static str, arguments: &[&[u8]]) -> Result<Exit, Ending> {
     let (query, doubts) = parse(arguments).map_err(|error| match error {
         Error::Help | Error::Version => Ending::Asked(error),
@@ -105,19 +103,26 @@ fn find(program: &'static str, arguments: &[&[u8]]) -> Result<Exit, Ending> {
     let ready = compile(&query, SystemTime::now())?;
     // What is odd is told to people, not to scripts.
     let warns = ready.settings.warn.unwrap_or_else(|| std::io::stdin().is_terminal());
-    doubts.iter().filter(|_| warns).for_each(|doubt| eprintln!("{program}: warning: {doubt}"));
-    ready.warnings.iter().for_each(|warning| eprintln!("{program}: warning: {warning}"));
+    doubts.iter().filter(|_| warns).for_each(|doubt| say(format_args!("{program}: warning: {doubt}")));
+    ready.warnings.iter().for_each(|warning| say(format_args!("{program}: warning: {warning}")));
     let roots = Roots::new(&query, &ready)?;
-    roots.errors.iter().for_each(|error| eprintln!("{program}: {error}"));
+    roots.errors.iter().for_each(|error| say(format_args!("{program}: {error}")));
+    if !ready.actions.iter().any(|deed| matches!(deed, Deed::Exec(_))) {
+        // Commands would inherit it. What holds now is enough, only slower.
+        pwalk_fs::raise_file_descriptor_limit().unwrap_or(0);
+    }
     let io = Io {
         standard: Box::new(std::io::stdout()),
         terminal: std::io::stdout().is_terminal(),
-        tell: Box::new(move |message| eprintln!("{program}: {message}")),
+        tell: Box::new(move |message| say(format_args!("{program}: {message}"))),
         cancel: cancel_on_signals()?,
     };
     let summary = run(ready, roots.paths, io)?;
     if warns && summary.snapshots > 0 {
-        eprintln!("{program}: warning: left out {} snapshot directories; -snapshots reads them", summary.snapshots);
+        say(format_args!(
+            "{program}: warning: left out {} snapshot directories; -snapshots reads them",
+            summary.snapshots
+        ));
     }
     Ok(exit(&summary, !roots.errors.is_empty()))
 }

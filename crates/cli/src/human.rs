@@ -1,6 +1,12 @@
 //! Numbers and names as people read them.
 
-use std::fmt::Write;
+use std::fmt::{Arguments, Write};
+use std::io::Write as _;
+
+/// A line on standard error. If nobody can be told there, nobody is.
+pub(crate) fn say(message: Arguments<'_>) {
+    writeln!(std::io::stderr(), "{message}").unwrap_or_default();
+}
 
 /// With separators: `1,000,044`.
 pub(crate) fn count(n: u64) -> String {

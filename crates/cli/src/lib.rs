@@ -22,6 +22,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command};
+use human::say;
 
 pub use pfind::main as pfind;
 
@@ -36,7 +37,6 @@ pub(crate) enum Exit {
 }
 
 /// Runs the command with these arguments, the program's name first, and returns its exit code.
-#[expect(clippy::print_stderr, reason = "this is the command line")]
 pub fn main(arguments: &[OsString]) -> u8 {
     // Before clap, which cannot read find's language.
     if let [_, name, rest @ ..] = arguments
@@ -52,7 +52,7 @@ pub fn main(arguments: &[OsString]) -> u8 {
             Err(told) => {
                 let exit = refused(&told);
                 if told.kind() == clap::error::ErrorKind::InvalidSubcommand {
-                    eprintln!("\nNor is there a file or directory of that name here.");
+                    say(format_args!("\nNor is there a file or directory of that name here."));
                 }
                 return exit;
             }
@@ -69,10 +69,9 @@ fn refused(told: &clap::Error) -> u8 {
 }
 
 /// The exit code of a run, whose error is told.
-#[expect(clippy::print_stderr, reason = "this is the command line")]
 fn ended(program: &str, ran: anyhow::Result<Exit>) -> u8 {
     let exit = ran.unwrap_or_else(|error| {
-        eprintln!("{program}: {error:#}");
+        say(format_args!("{program}: {error:#}"));
         if error.is::<args::Usage>() { Exit::Usage } else { Exit::Failed }
     });
     exit as u8

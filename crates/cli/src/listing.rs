@@ -10,7 +10,7 @@ use pwalk_engine::{Ended, Frontier, Needs, Outcome, Silent, Sink, Visitor, fold}
 
 use crate::Exit;
 use crate::args::TreeArgs;
-use crate::human::shown;
+use crate::human::{say, shown};
 use crate::out::{Lines, Out};
 use crate::report::roots;
 use crate::signals::cancel_on_signals;
@@ -66,11 +66,13 @@ impl<V: Lister> Sink for Listing<V> {
 }
 
 /// The paths that exist, and whether some do not: told at once, because nothing was "removed while walking" there.
-#[expect(clippy::print_stderr, reason = "this is the command line")]
 fn tell_missing(program: &str, paths: &[PathBuf]) -> (Vec<PathBuf>, bool) {
     let is_there = |path: &&PathBuf| match path.symlink_metadata() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("{program}: {}: No such file or directory; check the path", shown(path.as_os_str().as_bytes()));
+            say(format_args!(
+                "{program}: {}: No such file or directory; check the path",
+                shown(path.as_os_str().as_bytes())
+            ));
             false
         }
         _ => true,

@@ -13,6 +13,7 @@ use pwalk_find::parse::looks_like_expression;
 use pwalk_fs::Kind;
 
 use crate::args::TreeArgs;
+use crate::human::say;
 use crate::out::Lines;
 use crate::{ended, find, listing, refused};
 
@@ -107,10 +108,8 @@ impl Visitor for Lister {
             }
         }
     }
-
-    #[expect(clippy::print_stderr, reason = "this is the command line")]
     fn error(&mut self, _: &mut Context<'_, Self>, error: &WalkError) {
-        eprintln!("pfind: {error}");
+        say(format_args!("pfind: {error}"));
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use pwalk_engine::{Batch, Context, Descend, Dir, Listing, Totals, Visitor, WalkError};
 
 use crate::args::WalkArgs;
+use crate::human::say;
 use crate::out::Lines;
 use crate::{Exit, listing};
 
@@ -47,10 +48,8 @@ impl Visitor for Lister {
             cx.stop();
         }
     }
-
-    #[expect(clippy::print_stderr, reason = "this is the command line")]
     fn error(&mut self, _: &mut Context<'_, Self>, error: &WalkError) {
-        eprintln!("pwalk: {error}");
+        say(format_args!("pwalk: {error}"));
     }
 }
 

@@ -86,8 +86,14 @@ pub(crate) fn line(told: &Told<'_>, out: &mut Vec<u8>) {
         target,
         target_bytes,
     };
-    let written = serde_json::to_writer(&mut *out, &object);
-    debug_assert!(written.is_ok(), "writing to memory cannot fail");
+    let text = serde_json::to_string(&object).unwrap_or_default();
+    for c in text.chars() {
+        match c {
+            // JSON lets them stand, but a terminal would obey them.
+            '\u{7f}'..='\u{9f}' => out.extend_from_slice(format!("\\u{:04x}", u32::from(c)).as_bytes()),
+            c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
     out.push(b'\n');
 }
 

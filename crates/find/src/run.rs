@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pwalk_engine::{
-    Cancel, Class, Ended, FollowLinks, Frontier, Mounts, Needs, Options, Outcome, RootLinks, Silent, Sink, Snapshots,
-    Threads, fold,
+    Cancel, Class, Ended, FollowLinks, Frontier, Mounts, Needs, Options, Outcome, Progress, RootLinks, Sink, Snapshots,
+    Stall, Threads, fold,
 };
 use pwalk_fs::{Errno, Time};
 
@@ -116,6 +116,13 @@ impl Run {
     }
 }
 
+impl Progress for Run {
+    fn stalled(&self, stall: &Stall) {
+        let (path, seconds) = (Shown(&stall.path), stall.since.as_secs());
+        self.note(&format_args!("'{path}': {} has not come back for {seconds} s; check the server", stall.doing));
+    }
+}
+
 /// Runs a program over the trees of `roots`; none means the current directory.
 ///
 /// # Errors
@@ -156,7 +163,7 @@ pub fn run(program: Program, roots: Vec<Vec<u8>>, io: Io) -> Result<Summary, Run
     let roots = run.roots.clone();
     // As they were given: a slash behind a link means what it leads to.
     let start = Frontier { unread_roots: (0..roots.len()).collect(), roots, ..Frontier::default() };
-    let Ok(outcome) = fold(Finding(Arc::clone(&run)), start, &options, &Silent);
+    let Ok(outcome) = fold(Finding(Arc::clone(&run)), start, &options, &*run);
     Ok(end(&run, outcome.ended, outcome.snapshots))
 }
 
