@@ -8,6 +8,7 @@ use std::process::Stdio;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use pwalk_testkit::fuse::{Errno, Fault, Op, Synthetic};
 use pwalk_testkit::{TempTree, trees, without_dac_override};
 use serde_json::Value;
 
@@ -238,6 +239,26 @@ fn what_cannot_be_read_is_told_as_gnu_find_tells_it() {
             let (said, theirs_said) = (once(complaints("pfind", &ours)), once(complaints("find", &theirs)));
             assert_eq!(said, theirs_said, "{words:?} {own:?}");
             assert_eq!(ours.code, theirs.code, "{words:?} {own:?}");
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_fails_is_told_as_gnu_find_tells_it() {
+    let fs = Synthetic::tree(20, 4, 5)
+        .fault(Fault::error(Op::Readdir, "d0/d1", Errno::IO))
+        .fault(Fault::error(Op::Getattr, "d2/f1.dat", Errno::IO))
+        .fault(Fault::error(Op::Opendir, "d3", Errno::ACCESS))
+        .mount()
+        .unwrap();
+    for words in [&[".", "-size", "-1k", "-print0"][..], &[".", "-depth", "-size", "+0", "-print0"], &[".", "-print0"]]
+    {
+        let theirs = gnu(fs.path(), words);
+        for own in [&[][..], &["-s"], &["-threads", "5"]] {
+            let ours = pfind(fs.path(), [words, own].concat());
+            assert_eq!(sorted(&ours.stdout, 0), sorted(&theirs.stdout, 0), "{words:?} {own:?}");
+            assert_eq!(complaints("pfind", &ours), complaints("find", &theirs), "{words:?} {own:?}");
+            assert_eq!((ours.code, theirs.code), (1, 1), "{words:?} {own:?}");
         }
     }
 }
