@@ -10,17 +10,16 @@
 //! for, the entry said no more than `d_ino`: it differs on a mount point, and on file systems whose
 //! `d_ino` is not to be trusted, which the directory's own `.` gives away.
 
-use std::ffi::CString;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use pwalk_fs::{Errno, Freshness, Kind, Links, Meta, Names, open_child, open_path, stat_at, stat_fd, stat_path};
 
-use crate::dir::{Dir, trim_root};
+use crate::dir::Dir;
 use crate::fds::{Held, Lost};
 use crate::hands::classify;
-use crate::shared::Shared;
+use crate::shared::{RootPath, Shared};
 use crate::slot::{Flight, Quit};
 use crate::task::{Child, Children, OpenListing, Task};
 use crate::worker::Worker;
@@ -102,7 +101,7 @@ impl<V: Visitor> Worker<V> {
     pub(crate) fn root(&mut self, index: usize) -> Result<(), Quit> {
         let shared = Arc::clone(&self.shared);
         let slot = &shared.slots[self.index];
-        let path = &shared.roots[index].path;
+        let RootPath { path, name } = &shared.roots[index];
         *slot.flight.lock() = Flight::Root { index };
         self.permit()?;
         let links = match shared.options.root_links {
@@ -139,15 +138,14 @@ impl<V: Visitor> Worker<V> {
             let same = links == Links::Follow || now.id() == meta.id() || now.mount_root == Some(true);
             if same { Ok((fd, now)) } else { Err(Lost::Replaced) }
         })?;
-        let name = CString::new(trim_root(path.to_bytes())).unwrap_or_default();
         match opened {
             Ok((fd, meta)) => {
-                let dir = Arc::new(Dir::new(None, &name, index, Some(meta)));
+                let dir = Arc::new(Dir::new(None, name, index, Some(meta)));
                 *dir.fd.lock() = Some(Arc::clone(&fd));
                 self.enter(dir, fd)
             }
             Err(lost) => {
-                let dir = Arc::new(Dir::new(None, &name, index, Some(meta)));
+                let dir = Arc::new(Dir::new(None, name, index, Some(meta)));
                 hands.report_dir(Op::Open, &lost, &dir);
                 hands.finish(dir, 1);
                 Ok(())

@@ -28,8 +28,11 @@ use crate::{Dir, Totals, Visitor};
 /// Where a fold stopped.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Frontier {
-    /// All roots, as they were given.
+    /// All roots.
     pub roots: Vec<Vec<u8>>,
+    /// Whether they may end in a slash, which then belongs to what is opened (a link is followed) and not to the paths below.
+    /// [`start`](Self::start) has dropped it.
+    pub with_slashes: bool,
     /// Roots that were not begun, by their place.
     pub unread_roots: Vec<usize>,
     /// Directories that are read but not left: each after its parent.
@@ -90,7 +93,8 @@ impl Frontier {
 /// The roots as the kernel is to see them: a name cut at a NUL does not exist.
 pub(crate) fn root_paths(frontier: &Frontier) -> Vec<RootPath> {
     let c_path = |bytes: &Vec<u8>| CString::new(bytes.as_slice()).unwrap_or_default().into_boxed_c_str();
-    frontier.roots.iter().map(|r| RootPath { path: c_path(r) }).collect()
+    let name = |root: &Vec<u8>| if frontier.with_slashes { trim_root(root).to_vec() } else { root.clone() };
+    frontier.roots.iter().map(|root| RootPath { path: c_path(root), name: c_path(&name(root)) }).collect()
 }
 
 /// Queues what a frontier says is to be done.
@@ -136,7 +140,8 @@ pub(crate) fn resume<V: Visitor>(shared: &Shared<V>, hands: Hands<'_, V>, fronti
 
 /// The frontier of a fold that has stopped: what was set aside, and what waits for it.
 pub(crate) fn collect<V: Visitor>(shared: &Shared<V>, roots: Vec<Vec<u8>>) -> Frontier {
-    let mut frontier = Frontier { roots, links: shared.links.export(), ..Frontier::default() };
+    let with_slashes = shared.roots.iter().any(|root| root.path != root.name);
+    let mut frontier = Frontier { roots, with_slashes, links: shared.links.export(), ..Frontier::default() };
     let mut places = Places::default();
     for task in shared.aside.lock().drain(..) {
         match task {

@@ -68,6 +68,8 @@ const CROWD: usize = 16 << 10;
 pub(crate) struct RootPath {
     /// As the kernel is to see it.
     pub(crate) path: Box<std::ffi::CStr>,
+    /// As the paths below it begin.
+    pub(crate) name: Box<std::ffi::CStr>,
 }
 
 impl<V: Visitor> Shared<V> {

@@ -348,7 +348,8 @@ fn roots_come_first() {
         .to_vec();
     for (root_links, kind) in [(RootLinks::Keep, Kind::Symlink), (RootLinks::Follow, Kind::Dir)] {
         let seen: Seen<(Vec<u8>, Kind)> = Arc::default();
-        let start = Frontier { unread_roots: (0..roots.len()).collect(), roots: roots.clone(), ..Frontier::default() };
+        let unread_roots = (0..roots.len()).collect();
+        let start = Frontier { unread_roots, roots: roots.clone(), with_slashes: true, ..Frontier::default() };
         let options = Options { root_links, ..Options::default() };
         let Ok(outcome) = fold(With(Arc::clone(&seen), Needs::Names, Roots), start, &options, &Silent);
         assert_eq!((outcome.errors, outcome.ended), (0, Ended::Whole));

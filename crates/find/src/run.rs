@@ -162,7 +162,8 @@ pub fn run(program: Program, roots: Vec<Vec<u8>>, io: Io) -> Result<Summary, Run
     }
     let roots = run.roots.clone();
     // As they were given: a slash behind a link means what it leads to.
-    let start = Frontier { unread_roots: (0..roots.len()).collect(), roots, ..Frontier::default() };
+    let unread_roots = (0..roots.len()).collect();
+    let start = Frontier { unread_roots, roots, with_slashes: true, ..Frontier::default() };
     let Ok(outcome) = fold(Finding(Arc::clone(&run)), start, &options, &*run);
     Ok(end(&run, outcome.ended, outcome.snapshots))
 }
