@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::SystemTime;
 
 use clap::{Args, Command};
@@ -14,10 +15,11 @@ use pwalk_find::parse::{Error, parse};
 use pwalk_find::program::{Deed, compile};
 use pwalk_find::roots::Roots;
 use pwalk_find::run::{Io, Summary, run};
+use signal_hook::low_level::emulate_default_handler;
 
 use crate::Exit;
 use crate::human::say;
-use crate::signals::cancel_on_signals;
+use crate::signals::noted_signals;
 
 /// How `pwalk find` is shown in help and manual pages.
 #[derive(Args, Debug)]
@@ -62,7 +64,8 @@ Examples:
   pwalk find /data -threads 16 -exec-parallel 8 -name '*.csv' -exec gzip {} \\;
 
 Without -s the order is unspecified. Control characters in names are shown as ? on a terminal; a
-pipe gets the bytes. Exit codes: 0 all was well, 1 after any error or mistake, 130 interrupted.";
+pipe gets the bytes. Exit codes: 0 all was well, 1 after any error or mistake; a signal ends it as
+it ends find, which a shell shows as 130 after Ctrl-C.";
 
 /// Runs find with these arguments (the program's name not among them) and returns the exit code. `program`: as it names
 /// itself in messages.
@@ -111,11 +114,12 @@ fn find(program: &'static str, arguments: &[&[u8]]) -> Result<Exit, Ending> {
         // Commands would inherit it. What holds now is enough, only slower.
         pwalk_fs::raise_file_descriptor_limit().unwrap_or(0);
     }
+    let (cancel, signal) = noted_signals()?;
     let io = Io {
         standard: Box::new(std::io::stdout()),
         terminal: std::io::stdout().is_terminal(),
         tell: Box::new(move |message| say(format_args!("{program}: {message}"))),
-        cancel: cancel_on_signals()?,
+        cancel,
     };
     let summary = run(ready, roots.paths, io)?;
     if warns && summary.snapshots > 0 {
@@ -123,6 +127,12 @@ fn find(program: &'static str, arguments: &[&[u8]]) -> Result<Exit, Ending> {
             "{program}: warning: left out {} snapshot directories; -snapshots reads them",
             summary.snapshots
         ));
+    }
+    if summary.ended == Ended::Cancelled
+        && let Ok(signal @ 1..) = i32::try_from(signal.load(Relaxed))
+    {
+        // A shell script stops only if the program that it runs dies by the signal, as find does. Where that fails, 130 says it.
+        emulate_default_handler(signal).unwrap_or_default();
     }
     Ok(exit(&summary, !roots.errors.is_empty()))
 }

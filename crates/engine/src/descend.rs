@@ -23,7 +23,7 @@ use crate::shared::{RootPath, Shared};
 use crate::slot::{Flight, Quit};
 use crate::task::{Child, Children, OpenListing, Task};
 use crate::worker::Worker;
-use crate::{Class, Descend, Mounts, Op, Operand, RootLinks, Visitor};
+use crate::{Class, Descend, FollowLinks, Mounts, Op, Operand, RootLinks, Visitor};
 
 /// What opening came to.
 enum Opened {
@@ -210,7 +210,7 @@ fn open_checked<V: Visitor>(shared: &Shared<V>, parent: &Arc<Dir<V::State>>, nam
     let foreign = parent.meta.as_ref().is_some_and(|p| p.dev != meta.dev);
     if !is_expected(parent, names, child, &meta, foreign, &above) {
         Opened::Lost(Lost::Replaced, Some(child.meta.unwrap_or(meta)))
-    } else if child.via_link && parent.is_below(meta.id()) {
+    } else if shared.options.follow_links == FollowLinks::Always && parent.is_below(meta.id()) {
         Opened::Lost(Lost::Loop, Some(meta))
     } else if foreign && shared.options.mounts == Mounts::Stay {
         Opened::Foreign(meta)

@@ -128,7 +128,7 @@ pub(crate) fn resume<V: Visitor>(shared: &Shared<V>, hands: Hands<'_, V>, fronti
         let list = vec![Child { index: 0, via_link: unread.via_link, meta: unread.meta }];
         hands.push(Task::Children(Children { dir: Arc::clone(dir), names: Arc::new(names), list }));
     }
-    for &index in frontier.unread_roots.iter().rev() {
+    for &index in &frontier.unread_roots {
         hands.push(Task::Root { index });
     }
     // The units of the listings, which are done: given back last, so that nothing was left early.

@@ -76,7 +76,7 @@ impl Doer for Doing<'_> {
         if self.run.may_quit && self.turn.is_none() {
             self.turn = Some(self.run.turn.lock().unwrap_or_else(PoisonError::into_inner));
         }
-        if self.run.has_quit.load(Relaxed) {
+        if self.run.has_quit.load(Relaxed) || self.run.commands.is_cancelled() {
             return false;
         }
         let run = self.run;
@@ -101,7 +101,13 @@ impl Doer for Doing<'_> {
     }
 
     fn failed(&mut self, errno: Errno) {
-        self.run.failed_at(self.found.path, errno);
+        if errno == Errno::TOOBIG {
+            // Only a regular expression says so.
+            let path = Shown(self.found.path);
+            self.run.tell(&format_args!("'{path}': the regular expression leaves too many ways to match this path"));
+        } else {
+            self.run.failed_at(self.found.path, errno);
+        }
     }
 }
 
@@ -195,7 +201,7 @@ impl Doing<'_> {
                 }
                 let begin = path[..end].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
                 let above = if begin == 0 { &b"."[..] } else { &path[..begin] };
-                Ok((open(above)?, dotted(&path[begin..])))
+                Ok((open(above)?, dotted(&path[begin..(end + 1).min(path.len())])))
             }
             fd => Ok((fd, dotted(found.name))),
         }

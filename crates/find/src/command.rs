@@ -7,18 +7,21 @@
 //! own descriptor of it (`/proc/self/fd`), and is given `./name`.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use nix::unistd::{SysconfVar, sysconf};
+use pwalk_engine::Cancel;
+use pwalk_fs::Errno;
 
 use crate::entry::Pinned;
 use crate::expr::{Exec, Place};
-use crate::shown::{Shown, plain};
+use crate::shown::{Shown, masked, plain};
 
 /// Left free of what the kernel takes: POSIX asks 2,048 bytes of `xargs`, and the kernel adds the program's path and its own values.
 const HEADROOM: usize = 8192;
@@ -33,6 +36,9 @@ pub(crate) struct Commands {
     /// Bytes of arguments that a command may have, besides the environment.
     room: usize,
     failed: AtomicBool,
+    /// Nobody answers any more.
+    input_ended: AtomicBool,
+    cancel: Cancel,
 }
 
 /// Entries that wait for a command with `+`.
@@ -44,20 +50,33 @@ pub(crate) struct Waiting {
 
 /// Why a command cannot be begun.
 #[derive(Debug, thiserror::Error)]
-#[error("'{}': {error}", Shown(.program))]
-pub(crate) struct CommandError {
-    program: Vec<u8>,
-    error: io::Error,
+pub(crate) enum CommandError {
+    #[error("'{}': {error}", Shown(program))]
+    Start { program: Vec<u8>, error: io::Error },
+    #[error("'{}' terminated by signal {signal}", Shown(program))]
+    Signal { program: Vec<u8>, signal: i32 },
 }
 
 impl Commands {
-    /// So many at once.
-    pub(crate) fn new(parallel: usize) -> Self {
+    /// So many at once, and none any more when the switch is pulled.
+    pub(crate) fn new(parallel: usize, cancel: Cancel) -> Self {
         let environment = std::env::vars_os().map(|(name, value)| cost(name.len() + 1 + value.len())).sum();
         let most = sysconf(SysconfVar::ARG_MAX).ok().flatten().and_then(|most| usize::try_from(most).ok());
         // POSIX promises this much everywhere.
         let room = most.unwrap_or(4096).min(MOST).saturating_sub(HEADROOM).saturating_sub(environment);
-        Self { free: Mutex::new(parallel.max(1)), freed: Condvar::new(), room, failed: AtomicBool::new(false) }
+        Self {
+            free: Mutex::new(parallel.max(1)),
+            freed: Condvar::new(),
+            room,
+            failed: AtomicBool::new(false),
+            input_ended: AtomicBool::new(false),
+            cancel,
+        }
+    }
+
+    /// Whether nothing more is to be done.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
     }
 
     /// Whether a command with `+` failed.
@@ -69,21 +88,28 @@ impl Commands {
     pub(crate) fn run(&self, exec: &Exec, path: &[u8], place: &Pinned) -> Result<bool, CommandError> {
         let arguments: Vec<OsString> = exec.command.iter().map(|word| fill(word, path)).collect();
         let permit = self.permit();
+        if self.is_cancelled() {
+            return Ok(false);
+        }
         let status = start(exec, &arguments, place);
         drop(permit);
-        Ok(status?.success())
+        ended(exec, status?)
     }
 
     /// Asks whether to run a command, on standard error, and reads the answer from standard input.
     pub(crate) fn ask(&self, exec: &Exec, path: &[u8]) -> bool {
         let permit = self.permit();
         let program = exec.command.first().map_or(&b""[..], Vec::as_slice);
-        let question = [b"< ", program, b" ... ", path, b" > ? "].concat();
+        let shown = if io::stderr().is_terminal() { masked(path) } else { path.to_vec() };
+        let question = [b"< ", program, b" ... ", shown.as_slice(), b" > ? "].concat();
         let mut answer = Vec::new();
         let asked = io::stderr().write_all(&question).and_then(|()| io::stderr().flush());
-        let read = asked.and_then(|()| io::stdin().lock().read_until(b'\n', &mut answer));
+        if asked.is_ok() && !self.input_ended.load(Relaxed) {
+            let read = io::stdin().lock().read_until(b'\n', &mut answer);
+            self.input_ended.store(!read.is_ok_and(|bytes| bytes > 0), Relaxed);
+        }
         drop(permit);
-        read.is_ok() && matches!(answer.first(), Some(b'y' | b'Y'))
+        matches!(answer.first(), Some(b'y' | b'Y'))
     }
 
     /// Adds an entry to those that wait; where they would be too many, those before it come back and must be run.
@@ -105,12 +131,15 @@ impl Commands {
         let fixed = exec.command.iter().filter(|word| *word != b"{}").map(|word| OsStr::from_bytes(word).to_owned());
         let arguments: Vec<OsString> = fixed.chain(waiting.paths.into_iter().map(OsString::from_vec)).collect();
         let permit = self.permit();
+        if self.is_cancelled() {
+            return Ok(());
+        }
         let status = start(exec, &arguments, place);
         drop(permit);
         if !status.as_ref().is_ok_and(ExitStatus::success) {
             self.failed.store(true, Relaxed);
         }
-        status.map(drop)
+        ended(exec, status?).map(drop)
     }
 
     fn permit(&self) -> Permit<'_> {
@@ -139,21 +168,51 @@ fn cost(len: usize) -> usize {
 }
 
 fn start(exec: &Exec, arguments: &[OsString], place: &Pinned) -> Result<ExitStatus, CommandError> {
-    let failed =
-        |error| CommandError { program: exec.command.first().cloned().unwrap_or_default(), error: plain(error) };
     let Some((program, rest)) = arguments.split_first() else {
-        return Err(failed(io::ErrorKind::InvalidInput.into()));
+        return Err(CommandError::Start { program: Vec::new(), error: io::ErrorKind::InvalidInput.into() });
+    };
+    let run = |mut command: Command| {
+        if exec.ask {
+            // The user answers there.
+            command.stdin(Stdio::null());
+        }
+        if exec.place == Place::Directory && !matches!(place, Pinned::Here) {
+            command.current_dir(format!("/proc/self/fd/{}", place.as_fd().as_raw_fd()));
+        }
+        command.status()
     };
     let mut command = Command::new(program);
     command.args(rest);
-    if exec.ask {
-        // The user answers there.
-        command.stdin(Stdio::null());
+    let status = match run(command) {
+        // A script that does not name its interpreter is the shell's (`execvp`).
+        Err(error) if error.raw_os_error() == Some(Errno::NOEXEC.raw_os_error()) => {
+            let mut shell = Command::new("/bin/sh");
+            shell.arg(found(program)).args(rest);
+            run(shell)
+        }
+        status => status,
+    };
+    status.map_err(|error| CommandError::Start { program: program.as_bytes().to_vec(), error: plain(error) })
+}
+
+/// Where a program is, as the search for it would find it.
+fn found(program: &OsStr) -> OsString {
+    if program.as_bytes().contains(&b'/') {
+        return program.to_owned();
     }
-    if exec.place == Place::Directory && !matches!(place, Pinned::Here) {
-        command.current_dir(format!("/proc/self/fd/{}", place.as_fd().as_raw_fd()));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&path).map(|directory| directory.join(program));
+    places.find(|place| place.is_file()).map_or(program.to_owned(), Into::into)
+}
+
+/// Whether a command ended well.
+fn ended(exec: &Exec, status: ExitStatus) -> Result<bool, CommandError> {
+    match status.signal() {
+        Some(signal) => {
+            Err(CommandError::Signal { program: exec.command.first().cloned().unwrap_or_default(), signal })
+        }
+        None => Ok(status.success()),
     }
-    command.status().map_err(failed)
 }
 
 /// Puts the path in the place of each `{}`.

@@ -86,12 +86,12 @@ pub enum Switch {
 /// The dialects of regular expressions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RegexType {
-    /// `findutils-default`, which is `emacs` but for `.` and a line feed.
-    #[default]
+    /// `findutils-default`, which is `emacs`, but its `.` matches a line feed too.
     FindutilsDefault,
     /// `ed`
     Ed,
-    /// `emacs`
+    /// `emacs`: what holds unless another is named.
+    #[default]
     Emacs,
     /// `gnu-awk`
     GnuAwk,

@@ -7,12 +7,13 @@
 //! Metadata are asked for only where name and type leave something open ([`Node::outlook`](crate::plan::Node::outlook)).
 
 use std::ffi::{CStr, CString};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use pwalk_engine::{
     Batch, Class, Context, Descend, Descent, Dir, Entry, Op, Operand, Totals, Visitor, WalkError, Want,
 };
-use pwalk_fs::{Errno, Kind, Links, Meta, stat_path};
+use pwalk_fs::{Errno, Freshness, Kind, Links, Meta, stat_at, stat_path};
 
 use crate::act::{Inside, Verdict, evaluate, run_inside};
 use crate::entry::{Found, Here, Holder, Pinned};
@@ -71,6 +72,28 @@ impl Finder {
         let verdict = evaluate(&self.run, &found, None, &mut self.records);
         self.done(cx, verdict);
         verdict
+    }
+
+    /// Evaluates an entry for which a command is run beside others.
+    fn evaluate_later(&mut self, cx: &mut Context<'_, Self>, later: &Later) {
+        let run = Arc::clone(&self.run);
+        let dir = &later.dir;
+        path_of(&run, dir, &mut self.path, &mut self.below);
+        slash(&mut self.path);
+        self.path.extend_from_slice(later.name.to_bytes());
+        let found = Found {
+            path: &self.path,
+            name: later.name.to_bytes(),
+            holder: &InDir { cx, dir, name: &later.name },
+            kind: later.kind,
+            meta: later.meta.as_ref(),
+            root: &run.roots[dir.root()],
+            depth: dir.depth() + 1,
+            follows: run.program.settings.links == Follow::Always,
+            system: &run.system,
+        };
+        let verdict = evaluate(&run, &found, dir.state(), &mut self.records);
+        self.done(cx, verdict);
     }
 
     /// After a batch, or anything else that the engine called for.
@@ -144,19 +167,26 @@ impl Visitor for Finder {
         let mut verdict = Verdict::default();
         for index in 0..batch.len() {
             let entry = batch.get(index);
-            if entry.unwanted {
+            let follows = settings.links == Follow::Always;
+            if entry.unwanted && !(follows && entry.kind.is_dir()) {
                 continue;
             }
             self.path.truncate(prefix);
             self.path.extend_from_slice(entry.name);
-            if entry.via_link && entry.meta.is_some_and(|meta| entry.kind.is_dir() && dir.is_below(meta.id())) {
+            if follows && entry.kind.is_dir() && is_circle(cx, dir, &entry) {
                 run.tell_loop(&self.path);
                 batch.prune(index);
                 continue;
             }
             // Its turn comes when it is left.
             let later = settings.depth_first && entry.descent == Descent::Yes;
-            if later || u64::from(depth) < settings.min_depth {
+            if entry.unwanted || later || u64::from(depth) < settings.min_depth {
+                continue;
+            }
+            if run.spreads && !entry.kind.is_dir() {
+                let name = entry.c_name().to_owned();
+                let later = Later { name, kind: entry.kind, meta: entry.meta.copied(), dir: Arc::clone(dir) };
+                cx.spawn(move |finder: &mut Self, cx| finder.evaluate_later(cx, &later));
                 continue;
             }
             let found = Found {
@@ -174,7 +204,7 @@ impl Visitor for Finder {
             if verdict.prune && !settings.depth_first {
                 batch.prune(index);
             }
-            if verdict.quit {
+            if verdict.quit || run.commands.is_cancelled() {
                 break;
             }
         }
@@ -200,7 +230,7 @@ impl Visitor for Finder {
                 let found = Found {
                     path: &self.path,
                     name: dir.name(),
-                    holder: &Left { cx, parent, dir },
+                    holder: &InDir { cx, dir: parent, name: dir.c_name() },
                     // Of one that could not even be looked at, its type is all that is known.
                     kind: dir.meta().map_or(Kind::Dir, Meta::kind),
                     meta: dir.meta(),
@@ -226,6 +256,12 @@ impl Visitor for Finder {
     }
 }
 
+/// Whether a directory is one of those above it, which happens where a link has led away from it. One that cannot be asked is none.
+fn is_circle(cx: &Context<'_, Finder>, dir: &Arc<Dir<Inside>>, entry: &Entry<'_>) -> bool {
+    let look = || stat_at(cx.fd(dir).ok()?.as_fd(), entry.c_name(), Links::Follow, Freshness::Fresh).ok();
+    entry.meta.copied().or_else(look).is_some_and(|meta| dir.is_below(meta.id()))
+}
+
 /// An entry of a batch.
 struct InBatch<'a, 'c> {
     cx: &'a Context<'c, Finder>,
@@ -243,21 +279,29 @@ impl Holder for InBatch<'_, '_> {
     }
 }
 
-/// A directory that is left.
-struct Left<'a, 'c> {
+/// A name in a directory of the walk.
+struct InDir<'a, 'c> {
     cx: &'a Context<'c, Finder>,
-    parent: &'a Arc<Dir<Inside>>,
-    dir: &'a Dir<Inside>,
+    dir: &'a Arc<Dir<Inside>>,
+    name: &'a CStr,
 }
 
-impl Holder for Left<'_, '_> {
+impl Holder for InDir<'_, '_> {
     fn fd(&self) -> Result<Pinned, Errno> {
-        self.cx.fd(self.parent).map(Pinned::Dir).map_err(errno_of)
+        self.cx.fd(self.dir).map(Pinned::Dir).map_err(errno_of)
     }
 
     fn name(&self) -> &CStr {
-        self.dir.c_name()
+        self.name
     }
+}
+
+/// An entry of a batch that is gone when its turn comes. A batch is one worker's, and its commands would run one after the other.
+struct Later {
+    name: CString,
+    kind: Kind,
+    meta: Option<Meta>,
+    dir: Arc<Dir<Inside>>,
 }
 
 fn errno_of(error: WalkError) -> Errno {

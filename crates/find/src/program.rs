@@ -251,10 +251,12 @@ impl Compiler {
     fn stat(&self, path: &[u8]) -> Result<pwalk_fs::Meta, ProgramError> {
         let failed = |errno| ProgramError::Reference { path: path.to_vec(), errno };
         let name = CString::new(path).map_err(|_| failed(Errno::NOENT))?;
-        if self.settings.links != Links::Never
-            && let Ok(meta) = stat_path(&name, FollowOne::Follow)
-        {
-            return Ok(meta);
+        if self.settings.links != Links::Never {
+            match stat_path(&name, FollowOne::Follow) {
+                // One that leads nowhere is meant itself.
+                Err(Errno::NOENT) => {}
+                other => return other.map_err(failed),
+            }
         }
         stat_path(&name, FollowOne::NoFollow).map_err(failed)
     }
@@ -332,6 +334,10 @@ fn zoned(time: Time) -> Option<Zoned> {
 /// A date as people write it: `2026-11-21`, `yesterday`, `2 hours ago`, `@1580702706`.
 fn read_date(date: &[u8], now: Time) -> Option<Time> {
     let text = std::str::from_utf8(date).ok()?;
+    if text.trim().is_empty() {
+        // As `date -d ''`.
+        return Some(midnight(now));
+    }
     let read = parse_datetime::parse_datetime_at_date(zoned(now)?, text).ok()?;
     let nsec = u32::try_from(read.subsec_nanosecond()).ok()?;
     Some(Time { sec: read.unix_epoch_second(), nsec })

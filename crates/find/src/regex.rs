@@ -11,7 +11,6 @@ mod dialect;
 mod list;
 
 use dialect::{Dialect, Start};
-use fancy_regex::{BytesMode, RegexBuilder};
 use pwalk_fs::Errno;
 
 use crate::expr::{IgnoreCase, RegexType};
@@ -63,17 +62,23 @@ impl PathRegex {
     /// What is wrong with it, in the C library's words.
     pub fn new(pattern: &[u8], kind: RegexType, ignore_case: IgnoreCase) -> Result<Self, RegexError> {
         let dialect = Dialect::of(kind);
-        let mut translation = Translation {
+        let begin = Translation {
             dialect,
             rest: pattern,
             ignore_case: ignore_case == IgnoreCase::Yes,
             depth: 0,
             closed: 0,
             refers: false,
+            sealed: false,
         };
-        let text = translation.alternatives()?;
+        let mut translation = Translation { ..begin };
+        let mut text = translation.alternatives()?;
         if !translation.rest.is_empty() {
             return Err(RegexError::ClosedGroup);
+        }
+        if translation.refers {
+            translation = Translation { sealed: true, ..begin };
+            text = translation.alternatives()?;
         }
         let flags = match (dialect.dot_newline, ignore_case) {
             (true, IgnoreCase::No) => "(?s)",
@@ -86,8 +91,7 @@ impl PathRegex {
             return Err(RegexError::NotText);
         }
         let matcher = if translation.refers {
-            let mut builder = RegexBuilder::new(&whole);
-            builder.bytes_mode(BytesMode::UnicodeBytes).build().map(Matcher::Backtracking).ok()
+            fancy_regex::Regex::new(&whole).map(Matcher::Backtracking).ok()
         } else {
             regex::bytes::Regex::new(&whole).map(Matcher::Linear).ok()
         };
@@ -101,7 +105,16 @@ impl PathRegex {
     pub fn matches(&self, path: &[u8]) -> Result<bool, Errno> {
         match &self.0 {
             Matcher::Linear(regex) => Ok(regex.is_match(path)),
-            Matcher::Backtracking(regex) => regex.is_match(path).map_err(|_| Errno::TOOBIG),
+            Matcher::Backtracking(regex) => {
+                // That library reads text. No path holds a NUL, so it can stand for each byte that is no character; nothing
+                // in the expression matches one.
+                let mut text = String::with_capacity(path.len());
+                for chunk in path.utf8_chunks() {
+                    text.push_str(chunk.valid());
+                    text.extend(chunk.invalid().iter().map(|_| '\0'));
+                }
+                regex.is_match(&text).map_err(|_| Errno::TOOBIG)
+            }
         }
     }
 }
@@ -118,6 +131,8 @@ struct Translation<'p> {
     closed: usize,
     /// Whether there is a back-reference.
     refers: bool,
+    /// Whether a NUL must not be matched.
+    sealed: bool,
 }
 
 /// What stands next in the expression.
@@ -214,15 +229,16 @@ impl Translation<'_> {
             }
             Token::Dot => {
                 self.skip(len);
-                ".".to_owned()
+                self.sealed(".")
             }
             Token::List => {
                 self.skip(len);
-                list::translate(&mut self.rest, self.dialect, self.ignore_case)?
+                let list = list::translate(&mut self.rest, self.dialect, self.ignore_case)?;
+                self.sealed(&list)
             }
             Token::Escape(text) => {
                 self.skip(len);
-                text.to_owned()
+                self.sealed(text)
             }
             Token::Anchor(text) => {
                 self.skip(len);
@@ -256,6 +272,17 @@ impl Translation<'_> {
             }
             _ => self.literal(len)?,
         }))
+    }
+
+    /// What matches anything, or anything but this, without NULs if they must not be matched.
+    fn sealed(&self, text: &str) -> String {
+        match text {
+            _ if !self.sealed => text.to_owned(),
+            "." if self.dialect.dot_newline => "[^\\x{0}]".to_owned(),
+            "." => "[^\\x{0}\\n]".to_owned(),
+            "\\S" => "[^\\x{0}\\s]".to_owned(),
+            _ => text.strip_prefix("[^").map_or(text.to_owned(), |rest| format!("[^\\x{{0}}{rest}")),
+        }
     }
 
     /// Whether an alternative ends behind so many bytes.

@@ -74,10 +74,11 @@ impl Roots {
 
     fn split(file: &[u8], names: &[u8]) -> Self {
         let mut roots = Self::default();
-        let names = names.strip_suffix(b"\0").unwrap_or(names);
         if names.is_empty() {
             return roots;
         }
+        let names = names.strip_suffix(b"\0").unwrap_or(names);
+        let file = if file == b"-" { b"(standard input)" } else { file };
         for (index, name) in names.split(|byte| *byte == 0).enumerate() {
             if name.is_empty() {
                 roots.errors.push(format!("'{}':{}: invalid zero-length file name", Shown(file), index + 1));

@@ -79,6 +79,8 @@ pub(crate) struct Run {
     pub(crate) start: Time,
     /// Whether something is done in directories, which must be the ones that were read.
     pub(crate) acts_in_directories: bool,
+    /// Whether commands run beside each other, so that entries are handed out one by one.
+    pub(crate) spreads: bool,
     pub(crate) may_quit: bool,
     pub(crate) has_quit: AtomicBool,
     pub(crate) turn: Mutex<()>,
@@ -144,11 +146,12 @@ pub fn run(program: Program, roots: Vec<Vec<u8>>, io: Io) -> Result<Summary, Run
     let run = Arc::new(Run {
         roots,
         streams,
-        commands: Commands::new(parallel),
+        commands: Commands::new(parallel, io.cancel.clone()),
         waiting: program.actions.iter().map(|_| Mutex::default()).collect(),
         system: System::default(),
         start: program.start,
         acts_in_directories: execs_inside || program.actions.contains(&Deed::Delete),
+        spreads: parallel > 1,
         may_quit: program.actions.contains(&Deed::Quit),
         has_quit: AtomicBool::new(false),
         turn: Mutex::default(),
@@ -176,6 +179,8 @@ fn end(run: &Run, ended: Ended, snapshots: u64) -> Summary {
             run_waiting(run, action, waiting, &Pinned::Here);
         }
     }
+    // Pulled while the last commands ran.
+    let ended = if run.commands.is_cancelled() { Ended::Cancelled } else { ended };
     let mut reader_gone = false;
     for (name, error) in run.streams.errors() {
         if error.kind() == std::io::ErrorKind::BrokenPipe {

@@ -25,7 +25,7 @@ use pwalk_engine::{
 use pwalk_fs::{Errno, Freshness, Kind, Links, Meta, at_path, stat_at};
 
 use crate::act::{Inside, Verdict, evaluate, run_inside};
-use crate::entry::{Found, Here};
+use crate::entry::{Found, Here, Pinned};
 use crate::expr::Links as Follow;
 use crate::finder::{name_of, slash};
 use crate::plan::Outlook;
@@ -186,10 +186,13 @@ impl<'a> Sorted<'a> {
             let deepest = settings.max_depth == Some(u64::from(depth));
             let unread = deepest || looked.lost || self.is_foreign(frame, &looked, meta);
             let enters = looked.is_dir && !unread;
-            let circle = looked.via_link && looked.is_dir && {
-                let id = looked.meta.map(|meta| meta.id());
-                frames.iter().any(|frame| Some(frame.handle.id) == id)
+            // One that cannot be asked is none of those above.
+            let id = || {
+                let look = |fd: Pinned| stat_at(fd.as_fd(), &looked.name, Links::Follow, Freshness::Fresh);
+                looked.meta.or_else(|| frame.handle.fd().and_then(look).ok()).map(|meta| meta.id())
             };
+            let id = if settings.links == Follow::Always && looked.is_dir { id() } else { None };
+            let circle = id.is_some() && frames.iter().any(|frame| Some(frame.handle.id) == id);
             if circle {
                 self.run.tell_loop(&path);
                 if !deepest {

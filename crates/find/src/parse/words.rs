@@ -64,7 +64,7 @@ impl<'a> Parser<'a> {
             }
             "-files0-from" => Switch::Files0From(self.argument(name)?.to_vec()),
             "-noleaf" => Switch::NoLeaf,
-            "-help" | "--help" => return Err(Error::Help),
+            "-h" | "-help" | "--help" => return Err(Error::Help),
             "-version" | "--version" => return Err(Error::Version),
             "-ignore_readdir_race" => Switch::IgnoreReaddirRace(true),
             "-noignore_readdir_race" => Switch::IgnoreReaddirRace(false),
@@ -178,6 +178,10 @@ impl<'a> Parser<'a> {
             [b'/', rest @ ..] => (Bits::Any, rest),
             _ => (Bits::Exact, argument),
         };
+        if let [b'+', b'0'..=b'9', ..] = text {
+            // What it meant once is written with a slash now.
+            return Err(Error::BadMode(argument.to_vec()));
+        }
         let mode = Mode::parse(text).ok_or_else(|| Error::BadMode(argument.to_vec()))?;
         Ok(Test::Perm(bits, mode))
     }

@@ -95,6 +95,10 @@ fn member(rest: &mut &[u8], dialect: Dialect) -> Result<char, RegexError> {
     Ok(c.unwrap_or(char::REPLACEMENT_CHARACTER))
 }
 
+/// White space as the C library has it: without U+0085 and what must not be broken at.
+pub(super) const SPACE: &str =
+    "\\t-\\r \\x{1680}\\x{2000}-\\x{2006}\\x{2008}-\\x{200A}\\x{2028}\\x{2029}\\x{205F}\\x{3000}";
+
 fn class(name: &[u8]) -> Option<&'static str> {
     Some(match name {
         b"alpha" => "\\p{Alphabetic}",
@@ -102,7 +106,7 @@ fn class(name: &[u8]) -> Option<&'static str> {
         b"alnum" => "\\p{Alphabetic}\\p{Nd}",
         b"upper" => "\\p{Uppercase}",
         b"lower" => "\\p{Lowercase}",
-        b"space" => "\\s",
+        b"space" => SPACE,
         b"blank" => " \\t",
         b"cntrl" => "\\p{Cc}",
         b"xdigit" => "0-9A-Fa-f",

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -170,6 +171,55 @@ fn one_command_at_a_time_unless_more_are_wanted() {
     assert_eq!(ran.text(), "met\n");
     let ran = pfind(tree.path(), ["-exec-parallel", "2", "-exec", "true", ";"]).expect(1);
     assert!(ran.stderr.contains("-exec-parallel needs -threads"), "{}", ran.stderr);
+}
+
+#[test]
+fn commands_of_one_directory_run_beside_each_other() {
+    let tree = TempTree::new();
+    for name in ["one", "two"] {
+        fs::write(tree.path().join(name), b"").unwrap();
+    }
+    gnu(tree.path(), [".", "-maxdepth", "0", "-exec", "mkfifo", "pipe", ";"]).expect(0);
+    let meet = "case $1 in */one) echo met > pipe;; */two) cat pipe;; esac";
+    let words = ["-threads", "4", "-exec-parallel", "2", "-type", "f", "-exec", "sh", "-c", meet, "sh", "{}", ";"];
+    assert_eq!(pfind(tree.path(), words).expect(0).text(), "met\n");
+}
+
+#[test]
+fn scripts_without_an_interpreter_are_the_shells() {
+    let tree = TempTree::new();
+    fs::write(tree.path().join("script"), b"printf '%s\\0' ran \"$@\"\n").unwrap();
+    fs::set_permissions(tree.path().join("script"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for words in [
+        &[".", "-type", "f", "-exec", "./script", "{}", "x", ";"][..],
+        &[".", "-type", "f", "-execdir", "./script", "{}", ";"],
+        &[".", "-type", "f", "-exec", "./script", "{}", "+"],
+    ] {
+        let (theirs, ours) = (gnu(tree.path(), words), pfind(tree.path(), words));
+        assert_eq!((ours.stdout, ours.code, ours.stderr), (theirs.stdout, 0, String::new()), "{words:?}");
+    }
+}
+
+#[test]
+fn a_signal_stops_commands_and_is_what_it_ends_by() {
+    let tree = TempTree::new();
+    for number in 0..40 {
+        fs::write(tree.path().join(number.to_string()), b"").unwrap();
+    }
+    let program = env!("CARGO_BIN_EXE_pfind");
+    for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
+        for end in [&[";"][..], &[";", "-s"], &["{}", "+"], &[";", "-threads", "4", "-exec-parallel", "4"]] {
+            // Once: a second signal ends it at once.
+            let stop = format!("echo ran; mkdir once 2>/dev/null && kill -{signal} $PPID");
+            let words = [&[program, ".", "-type", "f", "-exec", "sh", "-c", &stop], end].concat();
+            let mut find = command("env", tree.path(), ["--default-signal=HUP,INT,TERM"]);
+            let output = find.args(words).output().unwrap();
+            assert_eq!(output.status.signal(), Some(number), "{signal} {end:?}: {}", output.stderr.escape_ascii());
+            fs::remove_dir(tree.path().join("once")).unwrap();
+            let runs = sorted(&output.stdout, b'\n').len();
+            assert!((1..=8).contains(&runs), "{signal} {end:?}: {runs} commands");
+        }
+    }
 }
 
 #[test]

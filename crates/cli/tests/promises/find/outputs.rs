@@ -286,6 +286,47 @@ fn starting_points_from_a_file() {
 }
 
 #[test]
+fn as_gnu_find_has_it_where_it_surprises() {
+    let tree = TempTree::new();
+    fs::create_dir_all(tree.path().join("nl\ndir")).unwrap();
+    fs::create_dir(tree.path().join("a")).unwrap();
+    for link in ["up", "a/up"] {
+        std::os::unix::fs::symlink("..", tree.path().join(link)).unwrap();
+    }
+    fs::remove_file(tree.path().join("up")).unwrap();
+    std::os::unix::fs::symlink("loop", tree.path().join("loop")).unwrap();
+    fs::write(tree.path().join(OsStr::from_bytes(b"a/aa\xe9")), b"").unwrap();
+    fs::write(tree.path().join("nul"), b"\0").unwrap();
+    for words in [
+        // A dot and a line feed, by default and by name.
+        &[".", "-regex", "./nl.dir", "-print0"][..],
+        &[".", "-regextype", "findutils-default", "-regex", "./nl.dir", "-print0"],
+        &[".", "-regex", ".*\\(.\\)\\1.*", "-print0"],
+        // A directory that a link led away from.
+        &["-L", "a", "-print0"],
+        &["-L", ".", "-maxdepth", "3", "-print0"],
+        &[".", "-newermt", "", "-print0"],
+        &[".", "-perm", "+644"],
+        &["-files0-from", "nul"],
+        &["-H", ".", "-newer", "loop"],
+        &["-L", ".", "-samefile", "loop"],
+        &["a//up//", "a///", "-maxdepth", "0", "-execdir", "printf", "%s\\0", "{}", ";"],
+        &["a", "-maxdepth", "0", "-exec", "sh", "-c", "kill -9 $$", ";"],
+    ] {
+        let theirs = gnu(tree.path(), words);
+        for own in [&[][..], &["-s"]] {
+            let ours = pfind(tree.path(), [words, own].concat());
+            let meaning = |lines: Vec<String>| -> Vec<String> {
+                lines.into_iter().map(|line| line.split(" is ").next().unwrap_or_default().to_owned()).collect()
+            };
+            assert_eq!(sorted(&ours.stdout, 0), sorted(&theirs.stdout, 0), "{words:?} {own:?}");
+            assert_eq!(meaning(complaints("pfind", &ours)), meaning(complaints("find", &theirs)), "{words:?} {own:?}");
+            assert_eq!(ours.code, theirs.code, "{words:?} {own:?}");
+        }
+    }
+}
+
+#[test]
 fn snapshots_are_left_out_unless_they_are_wanted() {
     let tree = TempTree::new();
     trees::snapshots(tree.path());
