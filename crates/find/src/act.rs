@@ -6,7 +6,7 @@
 use std::ffi::CString;
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use pwalk_fs::{Errno, Meta, open_root};
 
@@ -113,7 +113,7 @@ impl Doer for Doing<'_> {
 
 impl Doing<'_> {
     fn tell(&mut self, number: usize, telling: &Telling) {
-        static UNKNOWN: Meta = Meta::UNKNOWN;
+        static UNKNOWN: LazyLock<Meta> = LazyLock::new(Meta::default);
         let (run, found) = (self.run, self.found);
         let terminal = run.streams.is_terminal(number);
         let told = || found.told(found.meta.unwrap_or(&UNKNOWN), terminal);
@@ -157,29 +157,29 @@ impl Doing<'_> {
                 false
             });
         }
-        let alone = || [(number, Waiting::default())];
-        match (exec.place, self.inside) {
+        let ready = match (exec.place, self.inside) {
             (Place::Here, _) => {
                 let mut waiting = run.waiting[number].lock().unwrap_or_else(PoisonError::into_inner);
-                let before = run.commands.collect(exec, &mut waiting, path);
-                drop(waiting);
-                before.into_iter().for_each(|before| run_waiting(run, number, before, &place));
+                run.commands.collect(exec, &mut waiting, path)
             }
             (Place::Directory, Some(inside)) => {
                 let mut inside = inside.lock().unwrap_or_else(PoisonError::into_inner);
                 let at = inside.iter().position(|(action, _)| *action == number).unwrap_or_else(|| {
-                    inside.extend(alone());
+                    inside.push((number, Waiting::default()));
                     inside.len() - 1
                 });
-                let before = run.commands.collect(exec, &mut inside[at].1, path);
-                drop(inside);
-                before.into_iter().for_each(|before| run_waiting(run, number, before, &place));
+                run.commands.collect(exec, &mut inside[at].1, path)
             }
+            // A starting point: nothing else is in its directory.
             (Place::Directory, None) => {
-                let mut waiting = Waiting::default();
-                run.commands.collect(exec, &mut waiting, path);
-                run_waiting(run, number, waiting, &place);
+                let mut alone = Waiting::default();
+                run.commands.collect(exec, &mut alone, path);
+                Some(alone)
             }
+        };
+        // No lock is held while a command runs.
+        if let Some(ready) = ready {
+            run_waiting(run, number, ready, &place);
         }
         true
     }

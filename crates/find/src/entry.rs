@@ -127,12 +127,7 @@ impl Ask for Found<'_> {
     }
 
     fn may(&self, access: Access) -> bool {
-        let what = match access {
-            Access::Read => pwalk_fs::May::Read,
-            Access::Write => pwalk_fs::May::Write,
-            Access::Execute => pwalk_fs::May::Execute,
-        };
-        self.holder.fd().is_ok_and(|fd| pwalk_fs::may(fd.as_fd(), self.holder.name(), what))
+        self.holder.fd().is_ok_and(|fd| pwalk_fs::may(fd.as_fd(), self.holder.name(), access))
     }
 
     fn has_user(&self, uid: u32) -> bool {

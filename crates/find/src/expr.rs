@@ -3,6 +3,8 @@
 //! Arguments stand in it as they were read, not as they were written: a size is a number and a unit. Names of users, files
 //! and dates are bytes, because what they mean is for whoever carries the query out.
 
+pub use pwalk_fs::May as Access;
+
 use crate::mode::Mode;
 use crate::number::{Amount, Count, Size};
 
@@ -287,17 +289,6 @@ pub enum Bits {
     All,
     /// `/MODE`: any of these, or none are asked for.
     Any,
-}
-
-/// What the user may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Read it.
-    Read,
-    /// Write to it.
-    Write,
-    /// Execute or search it.
-    Execute,
 }
 
 /// Something to do with an entry.

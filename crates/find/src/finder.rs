@@ -84,7 +84,7 @@ impl Finder {
         let found = Found {
             path: &self.path,
             name: later.name.to_bytes(),
-            holder: &InDir { cx, dir, name: &later.name },
+            holder: &InDir { cx, dir, name: || later.name.as_c_str() },
             kind: later.kind,
             meta: later.meta.as_ref(),
             root: &run.roots[dir.root()],
@@ -192,12 +192,12 @@ impl Visitor for Finder {
             let found = Found {
                 path: &self.path,
                 name: entry.name,
-                holder: &InBatch { cx, dir, entry: &entry },
+                holder: &InDir { cx, dir, name: || entry.c_name() },
                 kind: entry.kind,
                 meta: entry.meta,
                 root: &run.roots[dir.root()],
                 depth,
-                follows: settings.links == Follow::Always,
+                follows,
                 system: &run.system,
             };
             verdict = evaluate(&run, &found, dir.state(), &mut self.records);
@@ -230,7 +230,7 @@ impl Visitor for Finder {
                 let found = Found {
                     path: &self.path,
                     name: dir.name(),
-                    holder: &InDir { cx, dir: parent, name: dir.c_name() },
+                    holder: &InDir { cx, dir: parent, name: || dir.c_name() },
                     // Of one that could not even be looked at, its type is all that is known.
                     kind: dir.meta().map_or(Kind::Dir, Meta::kind),
                     meta: dir.meta(),
@@ -262,37 +262,20 @@ fn is_circle(cx: &Context<'_, Finder>, dir: &Arc<Dir<Inside>>, entry: &Entry<'_>
     entry.meta.copied().or_else(look).is_some_and(|meta| dir.is_below(meta.id()))
 }
 
-/// An entry of a batch.
-struct InBatch<'a, 'c> {
+/// A name in a directory of the walk, made for the kernel only if something is asked.
+struct InDir<'a, 'c, N> {
     cx: &'a Context<'c, Finder>,
     dir: &'a Arc<Dir<Inside>>,
-    entry: &'a Entry<'a>,
+    name: N,
 }
 
-impl Holder for InBatch<'_, '_> {
+impl<'a, N: Fn() -> &'a CStr> Holder for InDir<'a, '_, N> {
     fn fd(&self) -> Result<Pinned, Errno> {
         self.cx.fd(self.dir).map(Pinned::Dir).map_err(errno_of)
     }
 
     fn name(&self) -> &CStr {
-        self.entry.c_name()
-    }
-}
-
-/// A name in a directory of the walk.
-struct InDir<'a, 'c> {
-    cx: &'a Context<'c, Finder>,
-    dir: &'a Arc<Dir<Inside>>,
-    name: &'a CStr,
-}
-
-impl Holder for InDir<'_, '_> {
-    fn fd(&self) -> Result<Pinned, Errno> {
-        self.cx.fd(self.dir).map(Pinned::Dir).map_err(errno_of)
-    }
-
-    fn name(&self) -> &CStr {
-        self.name
+        (self.name)()
     }
 }
 

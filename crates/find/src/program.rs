@@ -6,14 +6,14 @@
 use std::ffi::CString;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::Zoned;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
 use nix::unistd::{Group, User};
 use pwalk_fs::{Errno, Links as FollowOne, Time, stat_path};
 
 use crate::check::{Check, Window, stamp_of};
 use crate::expr::{Action, Exec, Expr, Form, Links, Output, Query, Reference, RegexType, Switch, Test};
-use crate::format::{Format, FormatError};
+use crate::format::{Format, FormatError, stamp};
 use crate::number::digits_only;
 use crate::plan::{Act, Node};
 use crate::regex::{PathRegex, RegexError};
@@ -327,8 +327,7 @@ fn midnight(now: Time) -> Time {
 }
 
 fn zoned(time: Time) -> Option<Zoned> {
-    let nanos = i32::try_from(time.nsec).ok()?;
-    Some(Timestamp::new(time.sec, nanos).ok()?.to_zoned(TimeZone::system()))
+    Some(stamp(time)?.to_zoned(TimeZone::system()))
 }
 
 /// A date as people write it: `2026-11-21`, `yesterday`, `2 hours ago`, `@1580702706`.

@@ -7,9 +7,11 @@
 //! Back-references cannot be answered in linear time. An expression with one is given to a library that tries one way after the
 //! other (`fancy-regex`), up to a limit; beyond it the question is answered by an error instead of not at all.
 
+mod bounds;
 mod dialect;
 mod list;
 
+use bounds::Bounds;
 use dialect::{Dialect, Start};
 use pwalk_fs::Errno;
 
@@ -359,45 +361,6 @@ impl Translation<'_> {
             Some((Bounds::None, _)) | None if self.dialect.bad_interval_is_literal => Ok(None),
             Some((Bounds::None, _)) => Err(RegexError::BadInterval),
             None => Err(RegexError::OpenInterval),
-        }
-    }
-}
-
-/// What stands between braces.
-enum Bounds {
-    From(u32, Option<u32>),
-    /// Numbers, or nothing, which make no sense.
-    Wrong,
-    /// Something else.
-    None,
-}
-
-impl Bounds {
-    fn parse(text: &[u8]) -> Self {
-        let (from, to) = match text.iter().position(|b| *b == b',') {
-            None => (text, None),
-            Some(comma) => (&text[..comma], Some(&text[comma + 1..])),
-        };
-        let is_number = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
-        if !is_number(from) || !to.is_none_or(is_number) {
-            return Self::None;
-        }
-        // The C library takes no more than 32,767.
-        let number = |part: &[u8]| std::str::from_utf8(part).ok()?.parse::<u32>().ok().filter(|n| *n <= 0x7fff);
-        match (from, to) {
-            (b"", None) => Self::Wrong,
-            (from, None) => number(from).map_or(Self::Wrong, |exact| Self::From(exact, Some(exact))),
-            (from, Some(to)) => {
-                let from = if from.is_empty() { Some(0) } else { number(from) };
-                match (from, to) {
-                    (Some(from), b"") => Self::From(from, None),
-                    (Some(from), to) => match number(to) {
-                        Some(to) if from <= to => Self::From(from, Some(to)),
-                        _ => Self::Wrong,
-                    },
-                    (None, _) => Self::Wrong,
-                }
-            }
         }
     }
 }

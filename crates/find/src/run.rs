@@ -92,7 +92,7 @@ impl Run {
     /// Tells of something that could not be done.
     pub(crate) fn tell(&self, message: &dyn Display) {
         self.errors.fetch_add(1, Relaxed);
-        (self.teller)(&message.to_string());
+        self.note(message);
     }
 
     /// Tells of something that is not counted as an error.
@@ -160,7 +160,7 @@ pub fn run(program: Program, roots: Vec<Vec<u8>>, io: Io) -> Result<Summary, Run
         program,
     });
     if run.program.settings.sorted {
-        let (ended, snapshots) = sorted::walk(&run, &io.cancel);
+        let (ended, snapshots) = sorted::walk(&run);
         return Ok(end(&run, ended, snapshots));
     }
     let roots = run.roots.clone();

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::vec;
 
 use pwalk_engine::{
-    Cancel, Contract, Ended, FollowLinks, Listed, Order, OrderedOptions, OrderedWalk, Snapshots, Visit, stat_each,
+    Contract, Ended, FollowLinks, Listed, Order, OrderedOptions, OrderedWalk, Snapshots, Visit, stat_each,
 };
 use pwalk_fs::{Errno, Freshness, Kind, Links, Meta, at_path, stat_at};
 
@@ -37,11 +37,11 @@ use handle::{Handle, InDir, Open};
 const STRETCH: usize = 1024;
 
 /// How it ended, and how many snapshot directories were left out.
-pub(crate) fn walk(run: &Run, cancel: &Cancel) -> (Ended, u64) {
+pub(crate) fn walk(run: &Run) -> (Ended, u64) {
     let mut sorted = Sorted { run, records: Records::new(&run.streams), open: Open::default(), left_out: 0 };
     let mut ended = Ended::Whole;
     for root in &run.roots {
-        match sorted.root(root, cancel) {
+        match sorted.root(root) {
             Ended::Whole => {}
             other => {
                 ended = other;
@@ -80,7 +80,6 @@ struct Looked {
     kind: Kind,
     /// Whether it may be entered.
     is_dir: bool,
-    via_link: bool,
     unwanted: bool,
     /// It could not be looked at, which was told: it is not entered either.
     lost: bool,
@@ -88,7 +87,7 @@ struct Looked {
 }
 
 impl<'a> Sorted<'a> {
-    fn root(&mut self, root: &'a [u8], cancel: &Cancel) -> Ended {
+    fn root(&mut self, root: &'a [u8]) -> Ended {
         let settings = &self.run.program.settings;
         let Ok(c_root) = CString::new(root) else { return Ended::Whole };
         let links = if settings.links == Follow::Never { Links::NoFollow } else { Links::Follow };
@@ -110,7 +109,7 @@ impl<'a> Sorted<'a> {
             verdict = self.root_entry(root, &c_root, &meta);
         }
         if enters && !verdict.quit && (!verdict.prune || settings.depth_first) {
-            let ended = self.tree(root, &meta, cancel);
+            let ended = self.tree(root, &meta);
             if ended != Ended::Whole {
                 return ended;
             }
@@ -143,7 +142,7 @@ impl<'a> Sorted<'a> {
     }
 
     /// Everything below a starting point.
-    fn tree(&mut self, root: &'a [u8], meta: &Meta, cancel: &Cancel) -> Ended {
+    fn tree(&mut self, root: &'a [u8], meta: &Meta) -> Ended {
         let settings = &self.run.program.settings;
         let options = OrderedOptions {
             follow_links: if settings.links == Follow::Always { FollowLinks::Always } else { FollowLinks::Never },
@@ -166,7 +165,7 @@ impl<'a> Sorted<'a> {
         }
         let mut path = Vec::new();
         while let Some(frame) = frames.last_mut() {
-            if cancel.is_cancelled() {
+            if self.run.commands.is_cancelled() {
                 return Ended::Cancelled;
             }
             if self.run.streams.is_broken() {
@@ -306,15 +305,7 @@ impl<'a> Sorted<'a> {
                 asked.push(frame.stretch.len());
             }
             let unwanted = outlook == Outlook::Nothing && !must;
-            frame.stretch.push_back(Looked {
-                name: name.to_owned(),
-                kind,
-                is_dir,
-                via_link: false,
-                unwanted,
-                lost: false,
-                meta: None,
-            });
+            frame.stretch.push_back(Looked { name: name.to_owned(), kind, is_dir, unwanted, lost: false, meta: None });
         }
         if asked.is_empty() {
             return;
@@ -341,7 +332,6 @@ impl<'a> Sorted<'a> {
             let looked = &mut frame.stretch[at];
             match meta {
                 Ok(meta) => {
-                    looked.via_link = looked.kind == Kind::Symlink && meta.kind() != Kind::Symlink;
                     (looked.kind, looked.meta) = (meta.kind(), Some(meta));
                 }
                 Err(errno) => failed.push((at, errno)),

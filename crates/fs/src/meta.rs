@@ -55,27 +55,6 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// Of nothing: all numbers are zero.
-    pub const UNKNOWN: Self = {
-        let time = Time { sec: 0, nsec: 0 };
-        Self {
-            ino: 0,
-            size: 0,
-            blocks: 0,
-            dev: 0,
-            rdev: 0,
-            mode: 0,
-            uid: 0,
-            gid: 0,
-            nlink: 0,
-            atime: time,
-            mtime: time,
-            ctime: time,
-            btime: None,
-            mount_root: None,
-        }
-    };
-
     /// The type that the mode says.
     pub fn kind(&self) -> Kind {
         Kind::from_mode(self.mode)

@@ -94,7 +94,7 @@ impl Format for Parquet {
         let failed = |e| Error::parquet("write", &self.path, e);
         let pairs = metadata.to_pairs().map_err(|e| Error::json("write the metadata of", &self.path, e))?;
         let Some(mut writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() else {
-            return Err(Error::because("finish", &self.path, "it is finished already"));
+            return Err(Error::because("finish", &self.path, "it is finished already, or a write to it failed"));
         };
         for (key, value) in pairs {
             writer.append_key_value_metadata(KeyValue::new(key, value));
@@ -139,15 +139,16 @@ impl ParquetEncoder {
         let mut group = RowGroup::new(&self.schema, &mut self.compressor, self.rows.len());
         columns::write(&self.rows, &self.accounts, &mut group)?;
         let (bytes, chunks) = group.finish()?;
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(writer) = writer.as_mut() else {
-            return Err(ParquetError::General("the file is finished already".into()));
-        };
+        let mut place = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        // A writer that failed is taken away (below) by the thread that tells of it. What it would say from then on, that
+        // its last row group is not closed, must not be told before the cause; without a writer nothing can be finished.
+        let Some(mut writer) = place.take() else { return Ok(()) };
         let mut group = writer.next_row_group()?;
         for chunk in chunks {
             group.append_column(&bytes, chunk)?;
         }
         group.close()?;
+        *place = Some(writer);
         Ok(())
     }
 }
