@@ -26,6 +26,7 @@ pub(crate) struct Usage(pub(crate) String);
   pwalk report /data -o data.parquet       the same for DuckDB, polars, pandas
   pwalk walk /data                         one line per directory
   pwalk find /data -name '*.bam' -size +1G find's own language, in parallel
+  pwalk repair /shared                     what is wrong with its permissions
   pwalk --NoSnap --header /data            the classic call: CSV on standard output
 
 Exit codes: 0 complete, 1 finished but something could not be read (PARTIAL),
@@ -44,6 +45,8 @@ pub(crate) enum Command {
     Walk(WalkArgs),
     /// Find entries by an expression in find's own language, and act on them
     Find(crate::find::FindArgs),
+    /// Repair the permissions of shared folders: plans, applies, undoes
+    Repair(crate::repair::RepairArgs),
     /// Print the completions for a shell
     Completions {
         /// The shell
@@ -217,7 +220,7 @@ impl TreeArgs {
     }
 }
 
-fn threads(text: &str) -> Result<Threads, String> {
+pub(crate) fn threads(text: &str) -> Result<Threads, String> {
     if text == "auto" {
         return Ok(Threads::Adaptive);
     }

@@ -13,6 +13,7 @@ mod listing;
 mod out;
 mod pfind;
 mod progress;
+mod repair;
 mod report;
 mod signals;
 mod walk;
@@ -81,6 +82,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Report(args) => report::run(&args),
         Command::Walk(args) => walk::run(&args),
+        Command::Repair(args) => repair::run(&args),
         // Never parsed: see `main`.
         Command::Find(_) => Ok(Exit::Usage),
         Command::Completions { shell } => docs::completions(shell),

@@ -20,6 +20,7 @@ use pwalk_fs::Meta;
 
 use crate::Totals;
 use crate::fds::Held;
+use crate::hands::DirFd;
 use crate::lock::Lock;
 use crate::totals::Sums;
 
@@ -167,6 +168,12 @@ impl<S> Dir<S> {
                 out.extend_from_slice(dir.name());
             }
         }
+    }
+
+    /// Its descriptor, while it is open: always when it is entered. Later [`Context::fd`](crate::Context::fd) opens it again if
+    /// need be.
+    pub fn open_fd(&self) -> Option<DirFd> {
+        self.fd.lock().clone().map(DirFd)
     }
 
     /// Whether `id` (device, inode) is this directory or one above it: a link to it would lead in a circle.

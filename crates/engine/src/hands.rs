@@ -15,6 +15,7 @@ use crate::fds::{Held, Lost};
 use crate::shared::{Shared, Stop};
 use crate::slot::Slot;
 use crate::task::{Job, Slice, Task};
+use crate::throttle::Throttle;
 use crate::{Class, Dir, Op, Totals, Visitor, WalkError};
 
 pub(crate) struct Hands<'a, V: Visitor> {
@@ -133,11 +134,27 @@ pub(crate) fn classify(op: Op, lost: &Lost) -> (Class, Option<Errno>) {
 
 /// An open directory, for system calls relative to it. Closed when the last copy is dropped.
 #[derive(Clone, Debug)]
-pub struct DirFd(Arc<Held>);
+pub struct DirFd(pub(crate) Arc<Held>);
 
 impl AsFd for DirFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+/// Leave for system calls, which every thread can ask for.
+#[derive(Clone, Copy)]
+pub struct Permits<'a>(Option<&'a Throttle>);
+
+impl Permits<'_> {
+    /// All that anybody asks for: for calls outside a fold.
+    pub const UNLIMITED: Permits<'static> = Permits(None);
+
+    /// Waits until so many calls may be made.
+    pub fn wait(&self, calls: usize) {
+        if let Some(throttle) = self.0 {
+            (0..calls).for_each(|_| throttle.wait());
+        }
     }
 }
 
@@ -172,6 +189,11 @@ impl<V: Visitor> Context<'_, V> {
     /// Whether the fold is being stopped, for work that takes long.
     pub fn is_stopping(&self) -> bool {
         self.hands.shared.stop() == Stop::Now
+    }
+
+    /// Leave for calls that the visitor makes itself, at the pace of [`Options::max_iops`](crate::Options::max_iops).
+    pub fn permits(&self) -> Permits<'_> {
+        Permits(self.hands.shared.throttle.as_ref())
     }
 
     /// The descriptor of `dir`, opened again (and checked to be the same) where it was closed.

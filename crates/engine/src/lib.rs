@@ -56,7 +56,7 @@ pub use dir::{Dir, Listing, join, trim_root};
 pub use errors::{Class, Op, WalkError};
 pub use exclude::{BadPattern, Exclude};
 pub use frontier::{Frontier, OpenDir, UnreadDir};
-pub use hands::{Context, DirFd};
+pub use hands::{Context, DirFd, Permits};
 pub use options::{Budget, FollowLinks, Mounts, Options, RootLinks, Snapshots, Threads};
 pub use ordered::{Contract, Listed, ListedFd, Order, OrderedError, OrderedOptions, OrderedWalk, Visit};
 pub use progress::{Cancel, Progress, Silent, Snapshot, Stall};

@@ -8,10 +8,12 @@
 //! Errors are the kernel's own [`Errno`]. Who knows the path and the purpose (the engine) wraps
 //! them; here there is nothing to add.
 //!
-//! The kernel must offer `statx` (Linux 4.11 and later). There is no `unsafe` in this crate:
-//! `rustix` carries it.
+//! The kernel must offer `statx` (Linux 4.11 and later). `rustix` carries the `unsafe`, but for two calls
+//! that it does not have yet (`raw`).
 
 mod accounts;
+mod acl;
+mod change;
 mod cores;
 mod kind;
 mod limits;
@@ -21,17 +23,20 @@ mod meta;
 mod mounts;
 mod name;
 mod open;
+mod raw;
 mod usage;
 
 pub use accounts::Accounts;
+pub use acl::{ACCESS_ACL, Acl, AclEntry, AclTag, BadAcl, rwx};
+pub use change::{attribute_at, attribute_of, mount_of, path_of, pin, pin_path, set_attribute, set_mode, set_owner};
 pub use cores::{Cores, CoresFrom, cores};
 pub use kind::Kind;
 pub use limits::{file_descriptor_limit, raise_file_descriptor_limit};
 pub use list::{DirBuf, Dirent, More, Names};
 pub use magic::{FsType, fs_type};
 pub use meta::{Freshness, Links, Meta, Time, stat_at, stat_fd, stat_path};
-pub use mounts::Mounts;
+pub use mounts::{Mount, Mounts, mount_list};
 pub use name::{May, is_empty_dir, may, read_link, remove};
-pub use open::{at_path, open_child, open_path, open_root};
+pub use open::{at_path, open_child, open_path, open_root, pin_above};
 pub use rustix::io::Errno;
 pub use usage::{cpu_time, run_delay, thread_id};

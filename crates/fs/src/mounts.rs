@@ -1,7 +1,7 @@
-//! What is mounted: the type of the file system that a device number belongs to.
+//! What is mounted where, as the kernel's own list has it (`proc_pid_mountinfo(5)`).
 //!
-//! `statfs` says a number for it and a call for each file; the kernel's own list says the name, once for all. A file system that
-//! was mounted after the list was read makes it be read again.
+//! [`Mounts`] knows the type of the file system that a device number belongs to. `statfs` says a number for it and costs a call for
+//! each file; the list says the name, once for all. A file system that was mounted after the list was read makes it be read again.
 
 use std::collections::HashMap;
 use std::fs::read;
@@ -20,21 +20,63 @@ impl Mounts {
     pub fn fs_type(&self, dev: u64) -> Option<Box<[u8]>> {
         let mut types = self.types.lock().unwrap_or_else(PoisonError::into_inner);
         if !types.contains_key(&dev) {
-            types.extend(parse(&read("/proc/self/mountinfo").unwrap_or_default()));
+            types.extend(mount_list().into_iter().map(|mount| (mount.dev, mount.fs_type)));
         }
         types.get(&dev).cloned()
     }
 }
 
-/// Lines of `proc_pid_mountinfo(5)`: the third field is `major:minor`, and the type follows a lone `-`.
-fn parse(list: &[u8]) -> impl Iterator<Item = (u64, Box<[u8]>)> {
+/// One mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Its number, as [`mount_of`](crate::mount_of) says it.
+    pub id: u64,
+    /// The device of the file system.
+    pub dev: u64,
+    /// Which directory of the file system is shown, as a path in the file system: `/` unless it is a bind mount or a subvolume.
+    pub root: Vec<u8>,
+    /// Where it is shown.
+    pub point: Vec<u8>,
+    /// The type of the file system.
+    pub fs_type: Box<[u8]>,
+}
+
+/// All mounts that this process sees; none where the kernel does not say.
+pub fn mount_list() -> Vec<Mount> {
+    parse(&read("/proc/self/mountinfo").unwrap_or_default()).collect()
+}
+
+/// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw`: the type follows a lone `-`.
+fn parse(list: &[u8]) -> impl Iterator<Item = Mount> {
     list.split(|byte| *byte == b'\n').filter_map(|line| {
         let mut fields = line.split(|byte| *byte == b' ');
-        let (major, minor) = std::str::from_utf8(fields.nth(2)?).ok()?.split_once(':')?;
+        let id = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+        let (major, minor) = std::str::from_utf8(fields.nth(1)?).ok()?.split_once(':')?;
         let dev = makedev(major.parse().ok()?, minor.parse().ok()?);
-        let name = fields.skip_while(|field| *field != b"-").nth(1)?;
-        Some((dev, name.into()))
+        let (root, point) = (unescaped(fields.next()?), unescaped(fields.next()?));
+        let fs_type = fields.skip_while(|field| *field != b"-").nth(1)?;
+        Some(Mount { id, dev, root, point, fs_type: fs_type.into() })
     })
+}
+
+/// Blanks and backslashes stand in the list as `\` and three octal digits.
+fn unescaped(field: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&byte, after)) = rest.split_first() {
+        let digits = after.get(..3).filter(|_| byte == b'\\').and_then(|three| std::str::from_utf8(three).ok());
+        match digits.and_then(|three| u8::from_str_radix(three, 8).ok()) {
+            Some(escaped) => {
+                out.push(escaped);
+                rest = &after[3..];
+            }
+            None => {
+                out.push(byte);
+                rest = after;
+            }
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -43,9 +85,17 @@ mod tests {
 
     #[test]
     fn reads_the_kernels_list() {
-        let list = b"36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue\nnonsense\n24 1 0:22 / /proc rw - proc proc rw\n";
-        let types: Vec<_> = parse(list).collect();
-        assert_eq!(types, [(makedev(98, 0), (*b"ext3").into()), (makedev(0, 22), (*b"proc").into())]);
+        let list = b"36 35 98:0 /mnt1 /mnt\\0402 rw,noatime master:1 - ext3 /dev/root rw,errors=continue\nnonsense\n24 1 0:22 / /proc rw - proc proc rw\n";
+        let mounts: Vec<_> = parse(list).collect();
+        let mount = |id, dev, root: &[u8], point: &[u8], fs_type: &[u8]| Mount {
+            id,
+            dev,
+            root: root.into(),
+            point: point.into(),
+            fs_type: fs_type.into(),
+        };
+        assert_eq!(mounts[0], mount(36, makedev(98, 0), b"/mnt1", b"/mnt 2", b"ext3"));
+        assert_eq!(mounts[1..], [mount(24, makedev(0, 22), b"/", b"/proc", b"proc")]);
         let proc = crate::stat_path(c"/proc", crate::Links::Follow).unwrap();
         assert_eq!(Mounts::default().fs_type(proc.dev).as_deref(), Some(&b"proc"[..]));
     }

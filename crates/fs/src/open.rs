@@ -35,6 +35,15 @@ pub fn open_child(dir: BorrowedFd<'_>, name: &CStr, links: Links) -> Result<Owne
     retry_on_intr(|| openat(dir, name, flags, Mode::empty()))
 }
 
+/// Pins the directory above an open directory: above the root of a mount, the one that it is mounted in.
+///
+/// # Errors
+/// What the kernel says.
+pub fn pin_above(dir: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    retry_on_intr(|| openat(dir, c"..", flags, Mode::empty()))
+}
+
 /// Bytes of a path that the kernel takes in one call, its NUL among them (`limits.h`).
 const PATH_MAX: usize = 4096;
 

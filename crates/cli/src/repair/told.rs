@@ -1,0 +1,176 @@
+//! What `pwalk repair` says while it runs and in the end: lines for people, or JSON.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pwalk_engine::Cancel;
+use pwalk_fs::Accounts;
+use pwalk_ops::repair::{
+    Change, Event, Listener, RepairError, RepairSummary, Ungrouped, difference, path_text, to_json,
+};
+use serde_json::{Value, json};
+
+use super::{RepairArgs, bytes, interrupted};
+use crate::human::{count, plural, say, shown};
+use crate::out::{Lines, Out};
+use crate::progress::Show;
+
+/// How it is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// Planned changes, a line each.
+    Lines,
+    /// Everything, a JSON object each.
+    Json,
+    /// No changes: they are written to a file, or made, or were not asked for.
+    Nothing,
+}
+
+/// What is told, from any thread.
+pub(super) struct Told {
+    lines: Mutex<Lines>,
+    how: How,
+    quiet: bool,
+    /// Nobody reads: nothing more need be found.
+    cancel: Cancel,
+    names: Accounts,
+}
+
+impl Told {
+    pub(super) fn new(out: &Arc<Out>, cancel: &Cancel, args: &RepairArgs) -> Self {
+        let how = match () {
+            () if args.json => How::Json,
+            () if args.quiet || args.doing.plan.is_some() => How::Nothing,
+            () => How::Lines,
+        };
+        let lines = Mutex::new(Lines::new(out));
+        Self { lines, how, quiet: args.quiet, cancel: cancel.clone(), names: Accounts::default() }
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn flush(&self) {
+        self.lines().flush();
+    }
+
+    fn json(&self, value: &Value) {
+        let mut lines = self.lines();
+        lines.text(&value.to_string());
+        self.end(&mut lines);
+    }
+
+    fn end(&self, lines: &mut Lines) {
+        if !lines.end() {
+            self.cancel.cancel();
+        }
+    }
+
+    fn changes(&self, event: &str, changes: &[Change]) {
+        if self.how == How::Nothing {
+            return;
+        }
+        for change in changes {
+            // Made outside the lock: other workers write meanwhile.
+            let text = match self.how {
+                How::Json => format!("{{\"event\":\"{event}\",{}", to_json(change).trim_start_matches('{')),
+                _ => format!(": {}", difference(&change.before, &change.after, Some(&self.names))),
+            };
+            let mut lines = self.lines();
+            if self.how == How::Lines {
+                lines.path(&change.path);
+            }
+            lines.text(&text);
+            self.end(&mut lines);
+        }
+    }
+
+    fn trouble(&self, event: &str, path: &[u8], why: &str) {
+        if self.how == How::Json {
+            let (path, path_bytes) = path_text(path);
+            let mut value = json!({"event": event, "path": path, "why": why});
+            if let Some(bytes) = path_bytes {
+                value["path_bytes"] = bytes.into();
+            }
+            return self.json(&value);
+        }
+        say(format_args!("pwalk: {} {why}", shown(path)));
+    }
+
+    /// The run was refused, or ended by an error.
+    pub(super) fn failed(&self, error: &RepairError) {
+        self.json(&json!({"event": "failed", "why": error.to_string()}));
+    }
+
+    /// What it all came to.
+    pub(super) fn summary(&self, s: &RepairSummary, show: &Show) {
+        for Ungrouped { root, count: n, first } in &s.ungrouped {
+            let what = plural(*n, "entry has", "entries have");
+            let why = format!(
+                ": {what} a private group, and no directory above has another, for example {}; nothing was changed there. \
+                 Give the directory a group that is shared: chgrp GROUP {}",
+                shown(first),
+                shown(root)
+            );
+            self.trouble("no_group", root, &why);
+        }
+        if self.how == How::Json {
+            return self.json(&as_json(s));
+        }
+        if !self.quiet {
+            tell(s, show);
+        } else if !s.is_complete() {
+            show.say(&format!("pwalk: {}", s.verdict()));
+        }
+    }
+}
+
+impl Listener for Told {
+    fn hear(&self, event: &Event<'_>) {
+        match event {
+            Event::Planned(changes) => self.changes("planned", changes),
+            Event::Made(change) if self.how == How::Json => self.changes("made", std::slice::from_ref(change)),
+            Event::Made(_) => {}
+            Event::Failed { path, why } => self.trouble("failed", path, &format!("was not changed: {why}")),
+            Event::Left { path, why } => self.trouble("left", path, &format!("{why}; left alone")),
+            Event::Unread(error) if self.how == How::Json => self.trouble("unread", &error.path, &error.to_string()),
+            Event::Unread(error) => say(format_args!("pwalk: {error}")),
+        }
+    }
+}
+
+fn tell(s: &RepairSummary, show: &Show) {
+    let journal = s.journal.as_deref();
+    let what = match journal {
+        Some(_) => format!("{} made", plural(s.made, "change", "changes")),
+        None => format!("{} to make; nothing was changed", plural(s.changes, "change", "changes")),
+    };
+    let verdict = if interrupted(s) { "INTERRUPTED" } else { s.verdict() };
+    show.say(&format!("{verdict}: {what}"));
+    let mut parts =
+        vec![format!("{} seen", plural(s.entries, "entry", "entries")), format!("{:.2} s", s.elapsed.as_secs_f64())];
+    let counts = [(s.failed, "failed"), (s.errors, "not read"), (s.hard_linked, "hard-linked, left alone")];
+    let counts = counts.into_iter().chain([(s.left, "left alone"), (s.already, "as they were already")]);
+    parts.extend(counts.filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", count(n))));
+    show.say(&format!("  {}", parts.join("  ")));
+    if let Some(plan) = &s.plan {
+        show.say(&format!("  plan: {0}; apply it with: pwalk repair --apply-plan {0}", shown(bytes(plan))));
+    }
+    if let Some(journal) = journal {
+        show.say(&format!("  journal: {0}; take it back with: pwalk repair --undo {0}", shown(bytes(journal))));
+    }
+    if s.logged == Some(false) {
+        show.say("  nobody listens at /dev/log: the changes are in the journal only");
+    }
+}
+
+fn as_json(s: &RepairSummary) -> Value {
+    let text = |path: &std::path::Path| path_text(bytes(path)).0;
+    json!({
+        "event": "done", "verdict": s.verdict(), "interrupted": interrupted(s), "changes": s.changes, "made": s.made,
+        "failed": s.failed, "hard_linked": s.hard_linked, "left_alone": s.left, "already": s.already,
+        "without_group": s.ungrouped.iter().map(|root| root.count).sum::<u64>(), "errors": s.errors, "entries": s.entries,
+        "directories": s.dirs, "seconds": s.elapsed.as_secs_f64(), "plan": s.plan.as_deref().map(text),
+        "journal": s.journal.as_deref().map(text), "syslog": s.logged,
+    })
+}

@@ -1,0 +1,73 @@
+//! Two system calls that are newer than the libraries: `fchmodat2` (Linux 6.6) and `getxattrat` (Linux 6.13).
+//!
+//! The only `unsafe` of the project. Both take a descriptor and borrowed memory and keep neither. An old kernel answers `ENOSYS`,
+//! an old container runtime that does not know the number `EPERM`; so whether they can be used is found out once, with a
+//! descriptor that is none, where only a kernel that knows the call says `EBADF`.
+#![allow(unsafe_code, reason = "system calls that no library wraps yet")]
+
+use std::ffi::CStr;
+use std::io::Error;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::sync::LazyLock;
+
+use crate::Errno;
+
+/// The same on all architectures, as all numbers from 424 on (`scripts/syscall.tbl` of the kernel).
+const FCHMODAT2: libc::c_long = 452;
+const GETXATTRAT: libc::c_long = 464;
+
+/// `struct xattr_args` of `linux/xattr.h`.
+#[repr(C)]
+struct XattrArgs {
+    value: u64,
+    size: u32,
+    flags: u32,
+}
+
+static HAS_CHMOD: LazyLock<bool> = LazyLock::new(|| chmod_raw(-1, 0) == Err(Errno::BADF));
+static HAS_GETXATTR: LazyLock<bool> =
+    LazyLock::new(|| getxattr_raw(-1, c".", c"user.none", &mut [0]) == Err(Errno::BADF));
+
+/// Sets the mode of what a descriptor, even one opened with `O_PATH`, refers to. None where the kernel has no such call.
+pub(crate) fn chmod(fd: BorrowedFd<'_>, mode: u32) -> Option<Result<(), Errno>> {
+    HAS_CHMOD.then(|| chmod_raw(fd.as_raw_fd(), mode))
+}
+
+/// Reads an attribute of a name in a directory, of a link itself. None where the kernel has no such call.
+pub(crate) fn getxattr_at(
+    dir: BorrowedFd<'_>,
+    name: &CStr,
+    attribute: &CStr,
+    room: &mut [u8],
+) -> Option<Result<usize, Errno>> {
+    HAS_GETXATTR.then(|| getxattr_raw(dir.as_raw_fd(), name, attribute, room))
+}
+
+fn chmod_raw(fd: RawFd, mode: u32) -> Result<(), Errno> {
+    // SAFETY: the path is a constant C string, and the kernel reads nothing else of ours.
+    let done = unsafe { libc::syscall(FCHMODAT2, fd, c"".as_ptr(), mode, libc::AT_EMPTY_PATH) };
+    result(done).map(drop)
+}
+
+fn getxattr_raw(dir: RawFd, name: &CStr, attribute: &CStr, room: &mut [u8]) -> Result<usize, Errno> {
+    let size = u32::try_from(room.len()).unwrap_or(u32::MAX);
+    let args = XattrArgs { value: room.as_mut_ptr().expose_provenance() as u64, size, flags: 0 };
+    // SAFETY: both strings end with NUL; the kernel writes at most `size` bytes to `room`, which is borrowed for writing until
+    // the call is over, and reads `args`, whose size it is told.
+    let done = unsafe {
+        libc::syscall(
+            GETXATTRAT,
+            dir,
+            name.as_ptr(),
+            libc::AT_SYMLINK_NOFOLLOW,
+            attribute.as_ptr(),
+            &raw const args,
+            size_of::<XattrArgs>(),
+        )
+    };
+    result(done)
+}
+
+fn result(returned: libc::c_long) -> Result<usize, Errno> {
+    usize::try_from(returned).map_err(|_| Errno::from_io_error(&Error::last_os_error()).unwrap_or(Errno::IO))
+}

@@ -1,0 +1,135 @@
+//! Making a change: to one pinned inode, and to nothing else.
+//!
+//! Between the walk that decided and the moment of acting, the journal was written, and the tree belongs to others. So the name is
+//! pinned anew, and only if what is pinned is the very inode that was decided on, as it was then, is it changed, through the pin.
+//!
+//! The order: setuid and setgid of a file are dropped while it still belongs to whom it belonged to, then owner and group change,
+//! then it is looked at again, then the list and the mode are set, and last it is looked at whether all of it took.
+
+use std::os::fd::BorrowedFd;
+
+use pwalk_fs::{ACCESS_ACL, Errno, Freshness, Meta, Time, mount_of, set_attribute, set_mode, set_owner, stat_fd};
+
+use super::access::{Access, CAPABILITY, SET_IDS, acl_of};
+use super::change::Change;
+
+/// Why a change was not made, or not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// Under the name stands something else by now.
+    #[error("something else took its name meanwhile; nothing was changed there; run it again")]
+    Replaced,
+    /// It is the same file, and somebody changed its owner, group, mode or access control list.
+    #[error("its owner, group, mode or access control list was changed meanwhile; it was left so; run it again")]
+    Changed,
+    /// It has got another name, which may be anywhere.
+    #[error("it has got another name meanwhile (a hard link); it was left alone")]
+    Linked,
+    /// The kernel refused.
+    #[error("cannot {what}: {errno}; {}", advice(*.errno))]
+    Refused {
+        /// What was being done.
+        what: &'static str,
+        /// What the kernel said.
+        errno: Errno,
+    },
+    /// The file system took the call and did something else.
+    #[error("the file system did not take it: it is now {}:{} {:04o}, see what its server or mount options allow", .0.uid, .0.gid, .0.mode)]
+    NotTaken(Box<Access>),
+}
+
+fn advice(errno: Errno) -> &'static str {
+    match errno {
+        Errno::PERM | Errno::ACCESS => {
+            "only its owner or root may; root may not either where it is immutable (lsattr) or the server maps root to nobody"
+        }
+        Errno::ROFS => "the file system is mounted read-only",
+        Errno::NOENT => "it was removed or moved meanwhile; run it again",
+        Errno::DQUOT => "the group's quota is used up",
+        Errno::OPNOTSUPP => "the file system knows no such thing",
+        _ => "see the kernel's log, the disk and the server",
+    }
+}
+
+/// What may be acted on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Linked {
+    LeftAlone,
+    Changed,
+}
+
+fn refused(what: &'static str) -> impl Fn(Errno) -> Failure {
+    move |errno| Failure::Refused { what, errno }
+}
+
+/// Makes sure that what is pinned is what was decided on, as it was. `seen` is its last change then, if it is known: an inode that
+/// was not touched since need not be asked for its list again.
+pub(crate) fn check(
+    fd: BorrowedFd<'_>,
+    change: &Change,
+    seen: Option<Time>,
+    linked: Linked,
+    mount: Option<u64>,
+) -> Result<(), Failure> {
+    let now = stat_fd(fd, Freshness::Fresh).map_err(refused("look at it"))?;
+    if !change.is_of(&now) || is_mounted_over(fd, &now, mount)? {
+        return Err(Failure::Replaced);
+    }
+    if !change.kind.is_dir() && now.nlink > 1 && linked == Linked::LeftAlone {
+        return Err(Failure::Linked);
+    }
+    let untouched = seen == Some(now.ctime) && change.before.acl.is_none();
+    let same = change.before.is_that_of(&now)
+        && (untouched || acl_of(fd).map_err(refused("read its access control list"))? == change.before.acl);
+    if same { Ok(()) } else { Err(Failure::Changed) }
+}
+
+/// Whether a name leads to what is mounted there. `mount` is that of the directory it is in.
+fn is_mounted_over(fd: BorrowedFd<'_>, now: &Meta, mount: Option<u64>) -> Result<bool, Failure> {
+    match (mount, now.mount_root) {
+        (None, _) => Ok(false),
+        (Some(_), Some(root)) => Ok(root),
+        (Some(mount), None) => Ok(mount_of(fd).map_err(refused("look at it"))? != mount),
+    }
+}
+
+/// Makes the change.
+pub(crate) fn make(fd: BorrowedFd<'_>, change: &Change) -> Result<(), Failure> {
+    let Change { before, after, .. } = change;
+    let set_mode_to = |mode| set_mode(fd, mode).map_err(refused("set the mode"));
+    let mut mode = before.mode;
+    if change.changes_hands() {
+        if !change.kind.is_dir() && mode & SET_IDS != 0 {
+            set_mode_to(mode & !SET_IDS)?;
+        }
+        let differs = |old: u32, new: u32| (old != new).then_some(new);
+        let (uid, gid) = (differs(before.uid, after.uid), differs(before.gid, after.gid));
+        set_owner(fd, uid, gid).map_err(refused("change its owner or group"))?;
+        let now = look(fd)?;
+        if (now.uid, now.gid) != (after.uid, after.gid) {
+            return Err(not_taken(&now));
+        }
+        mode = now.mode & 0o7777;
+    }
+    if let Some(acl) = after.acl.as_ref().filter(|_| after.acl != before.acl) {
+        let set = set_attribute(fd, ACCESS_ACL, &acl.to_xattr());
+        set.map_err(refused("set its access control list"))?;
+        mode = look(fd)?.mode & 0o7777;
+    }
+    if mode != after.mode {
+        set_mode_to(after.mode)?;
+    }
+    if let Some(capability) = after.capability.as_ref().filter(|_| after.capability != before.capability) {
+        set_attribute(fd, CAPABILITY, capability).map_err(refused("set its capabilities"))?;
+    }
+    let now = look(fd)?;
+    if after.is_that_of(&now) { Ok(()) } else { Err(not_taken(&now)) }
+}
+
+fn look(fd: BorrowedFd<'_>) -> Result<Meta, Failure> {
+    stat_fd(fd, Freshness::Fresh).map_err(refused("look at it again"))
+}
+
+fn not_taken(now: &Meta) -> Failure {
+    Failure::NotTaken(Box::new(Access::new(now, None)))
+}

@@ -1,0 +1,276 @@
+//! The journal: what is about to be changed, on disk before it is.
+//!
+//! A group of changes is one zstd frame with a checksum: appended, synced, and only then acted on. So whatever is changed is in the
+//! journal, and a frame that a crash cut off is of changes that were not begun. After a group comes a line with what became of it.
+//! A frame holds JSON lines, and `zstd -dc` shows them; as text a journal would be ten times as large, and a disk that must sync
+//! it before each group would set the pace of the whole run.
+//!
+//! The first frame says what was repaired, where, when and by whom. Nothing is ever written over: a journal is a new file.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::act::Failure;
+use super::change::{Change, Item, path_bytes, path_text};
+use super::error::RepairError;
+
+/// A given path, as a plan or a journal remembers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Root {
+    /// Its path, absolute.
+    pub(crate) path: Vec<u8>,
+    /// Device and inode, where it could be read.
+    pub(crate) id: Option<(u64, u64)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RootItem {
+    path: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    path_bytes: Option<String>,
+    dev: Option<u64>,
+    inode: Option<u64>,
+}
+
+/// The first line of a plan or a journal.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Header {
+    /// What the file is.
+    pwalk: String,
+    version: u32,
+    time: String,
+    roots: Vec<RootItem>,
+}
+
+/// The first words of each kind of file.
+pub(crate) const PLAN: &str = "repair plan";
+pub(crate) const JOURNAL: &str = "repair journal";
+const VERSION: u32 = 1;
+
+impl Header {
+    pub(crate) fn new(kind: &str, roots: &[Root]) -> Self {
+        let root = |root: &Root| {
+            let (path, path_bytes) = path_text(&root.path);
+            RootItem { path, path_bytes, dev: root.id.map(|id| id.0), inode: root.id.map(|id| id.1) }
+        };
+        let (pwalk, time) = (kind.to_owned(), Timestamp::now().to_string());
+        Self { pwalk, version: VERSION, time, roots: roots.iter().map(root).collect() }
+    }
+
+    /// The header in a line, if it is one of this kind.
+    pub(crate) fn read(kind: &str, line: &str) -> Result<Vec<Root>, String> {
+        let header: Self = serde_json::from_str(line).map_err(|_| format!("it does not begin as a {kind} does"))?;
+        if header.pwalk != kind {
+            return Err(format!("it is a {}, not a {kind}", header.pwalk));
+        }
+        if header.version != VERSION {
+            return Err(format!("it is of version {}, and this pwalk reads version {VERSION}", header.version));
+        }
+        let root = |item: RootItem| {
+            Ok(Root { path: path_bytes(item.path, item.path_bytes.as_deref())?, id: item.dev.zip(item.inode) })
+        };
+        header.roots.into_iter().map(root).collect::<Result<_, &str>>().map_err(str::to_owned)
+    }
+
+    pub(crate) fn line(&self) -> String {
+        // Text and numbers: what cannot be written does not exist.
+        serde_json::to_string(self).unwrap_or_default() + "\n"
+    }
+}
+
+/// What became of a group: all were made but those that failed.
+#[derive(Serialize)]
+struct Results<'a> {
+    results: &'a str,
+    first: u64,
+    count: usize,
+    failed: Vec<FailedItem>,
+}
+
+#[derive(Serialize)]
+struct FailedItem {
+    number: u64,
+    why: String,
+}
+
+#[derive(Serialize)]
+struct Numbered<'a> {
+    number: u64,
+    time: &'a str,
+    #[serde(flatten)]
+    item: Item,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Change(Box<Item>),
+    #[expect(dead_code, reason = "read to tell it from nonsense")]
+    Results {
+        results: String,
+    },
+}
+
+/// A journal that is being written.
+pub(crate) struct Journal {
+    path: PathBuf,
+    file: File,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    next: u64,
+    failed: Option<String>,
+}
+
+impl Journal {
+    /// Begins a new journal. The directory is made, for the owner alone, if it is missing.
+    pub(crate) fn create(path: &Path, roots: &[Root]) -> Result<Self, RepairError> {
+        let failed = |e: std::io::Error| RepairError::Journal { path: path.to_owned(), why: e.to_string(), made: 0 };
+        let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(failed)?;
+        let file = OpenOptions::new().write(true).read(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+        let journal = Self { path: path.to_owned(), file, state: Mutex::default() };
+        journal.append(Header::new(JOURNAL, roots).line().as_bytes()).map_err(failed)?;
+        journal.file.sync_all().map_err(failed)?;
+        // The name, too, must survive a crash.
+        File::open(parent).and_then(|dir| dir.sync_all()).map_err(failed)?;
+        Ok(journal)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Device and inode: a repair does not repair its own journal.
+    pub(crate) fn id(&self) -> Option<(u64, u64)> {
+        pwalk_fs::stat_fd(&self.file, pwalk_fs::Freshness::Fresh).ok().map(|meta| meta.id())
+    }
+
+    /// Puts a group of changes on disk, and returns the number of the first. Once this failed it fails for good.
+    pub(crate) fn announce<'a>(&self, changes: impl Iterator<Item = &'a Change>) -> Result<u64, RepairError> {
+        let time = Timestamp::now().to_string();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = |why: String| RepairError::Journal { path: self.path.clone(), why, made: 0 };
+        if let Some(why) = &state.failed {
+            return Err(failed(why.clone()));
+        }
+        let (first, mut lines) = (state.next, Vec::new());
+        for change in changes {
+            let line = Numbered { number: state.next, time: &time, item: change.into() };
+            state.next += 1;
+            let written = serde_json::to_writer(&mut lines, &line).map_err(std::io::Error::from);
+            written.map_err(|e| failed(e.to_string()))?;
+            lines.push(b'\n');
+        }
+        let done = self.append(&lines);
+        // The next group may be written while this one is synced: a sync covers what was written before it.
+        state.failed = done.as_ref().err().map(ToString::to_string);
+        drop(state);
+        done.and_then(|()| self.file.sync_data()).map_err(|e| {
+            let why = e.to_string();
+            self.state.lock().unwrap_or_else(PoisonError::into_inner).failed = Some(why.clone());
+            failed(why)
+        })?;
+        Ok(first)
+    }
+
+    /// Notes what became of a group, to be on disk with the next.
+    pub(crate) fn conclude(&self, first: u64, count: usize, failures: &[(usize, Failure)]) -> Result<(), RepairError> {
+        let failed = failures.iter().map(|(i, why)| FailedItem { number: first + *i as u64, why: why.to_string() });
+        let results = Results { results: "applied", first, count, failed: failed.collect() };
+        let line = serde_json::to_string(&results).unwrap_or_default() + "\n";
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = self.append(line.as_bytes());
+        drop(state);
+        done.map_err(|e| RepairError::Journal { path: self.path.clone(), why: e.to_string(), made: 0 })
+    }
+
+    /// Puts the last results on disk.
+    pub(crate) fn finish(&self) -> Result<(), RepairError> {
+        let synced = self.file.sync_all();
+        synced.map_err(|e| RepairError::Journal { path: self.path.clone(), why: e.to_string(), made: 0 })
+    }
+
+    /// Appends a frame in one write: only the end of the file can be half a frame.
+    fn append(&self, lines: &[u8]) -> std::io::Result<()> {
+        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1)?;
+        encoder.include_checksum(true)?;
+        encoder.write_all(lines)?;
+        (&self.file).write_all(&encoder.finish()?)
+    }
+}
+
+/// A journal that is read.
+pub(crate) struct Record {
+    file: BufReader<File>,
+    pub(crate) roots: Vec<Root>,
+    /// Where each frame begins, the header's left out.
+    frames: Vec<u64>,
+}
+
+impl Record {
+    /// Opens a journal and looks through it: it must be whole, but for a last frame that was cut off.
+    pub(crate) fn open(path: &Path) -> Result<Self, RepairError> {
+        let failed = |why: String| RepairError::Unreadable { path: path.to_owned(), why };
+        let file = File::open(path).map_err(|e| failed(e.to_string()))?;
+        let length = file.metadata().map_err(|e| failed(e.to_string()))?.len();
+        let mut record = Self { file: BufReader::new(file), roots: Vec::new(), frames: Vec::new() };
+        let first = match record.frame(0) {
+            Ok(first) => first,
+            // Cut off before the first change.
+            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(record),
+            Err(_) => return Err(failed("it is not a journal of pwalk".to_owned())),
+        };
+        record.roots = Header::read(JOURNAL, first.trim_end()).map_err(&failed)?;
+        let mut at = record.position().map_err(|e| failed(e.to_string()))?;
+        while at < length {
+            match record.frame(at) {
+                Ok(_) => record.frames.push(at),
+                // Cut off by a crash before it was synced, so before any of its changes.
+                Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => break,
+                Err(e) => return Err(failed(format!("it is damaged at byte {at}: {e}"))),
+            }
+            at = record.position().map_err(|e| failed(e.to_string()))?;
+        }
+        Ok(record)
+    }
+
+    fn position(&mut self) -> std::io::Result<u64> {
+        self.file.stream_position()
+    }
+
+    fn frame(&mut self, at: u64) -> std::io::Result<String> {
+        self.file.seek(SeekFrom::Start(at))?;
+        if self.file.fill_buf()?.is_empty() {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut decoder = zstd::stream::read::Decoder::with_buffer(&mut self.file)?.single_frame();
+        let mut text = String::new();
+        decoder.read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    /// The changes, last first, in groups.
+    pub(crate) fn backwards(&mut self) -> impl Iterator<Item = Result<Vec<Change>, String>> {
+        let frames = std::mem::take(&mut self.frames);
+        frames.into_iter().rev().map(|at| {
+            let text = self.frame(at).map_err(|e| e.to_string())?;
+            let mut changes = Vec::new();
+            for line in text.lines().rev() {
+                match serde_json::from_str(line).map_err(|e| e.to_string())? {
+                    Line::Change(item) => changes.push(Change::try_from(*item)?),
+                    Line::Results { .. } => {}
+                }
+            }
+            Ok(changes)
+        })
+    }
+}
