@@ -7,7 +7,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, CWD, Statx, StatxAttributes, StatxFlags, StatxTimestamp, makedev, statx};
+use rustix::fs::{AtFlags, CWD, Statx, StatxAttributes, StatxFlags, StatxTimestamp, fstat, makedev, statx};
 use rustix::io::retry_on_intr;
 
 use crate::{Errno, Kind};
@@ -105,6 +105,14 @@ pub fn stat_fd(fd: impl AsFd, fresh: Freshness) -> Result<Meta, Errno> {
         flags |= AtFlags::STATX_DONT_SYNC;
     }
     retry_on_intr(|| statx(&fd, c"", flags, WANTED)).map(|s| Meta::from(&s))
+}
+
+/// Owner, group and mode of what an open descriptor refers to: all that `fstat` says and nothing else, for who looks often.
+///
+/// # Errors
+/// What the kernel says.
+pub fn owner_and_mode(fd: impl AsFd) -> Result<(u32, u32, u32), Errno> {
+    retry_on_intr(|| fstat(&fd)).map(|stat| (stat.st_uid, stat.st_gid, stat.st_mode))
 }
 
 /// Describes a path as the user gave it. Only for the roots of a walk: below them everything is

@@ -93,6 +93,8 @@ pub struct Ungrouped {
 pub struct RepairSummary {
     /// Changes that were found.
     pub changes: u64,
+    /// Whether changes were to be made, and not only to be found.
+    pub is_applied: bool,
     /// Changes that were made. None in a plan.
     pub made: u64,
     /// Changes that should have been made and were not.
@@ -117,7 +119,7 @@ pub struct RepairSummary {
     pub ended: Ended,
     /// The plan that was written.
     pub plan: Option<PathBuf>,
-    /// The journal that was written.
+    /// The journal that was written; none if nothing was to be changed.
     pub journal: Option<PathBuf>,
     /// Whether the system's log heard of the changes; none if there were none to tell.
     pub logged: Option<bool>,
@@ -127,6 +129,7 @@ impl RepairSummary {
     pub(crate) fn new() -> Self {
         Self {
             changes: 0,
+            is_applied: false,
             made: 0,
             failed: 0,
             hard_linked: 0,
@@ -155,9 +158,10 @@ impl RepairSummary {
     }
 
     pub(crate) fn add_made(&mut self, made: works::Made) {
+        self.is_applied = true;
         self.made = made.made;
         self.failed += made.failed;
-        self.journal = Some(made.journal);
+        self.journal = made.journal;
         self.logged = (self.made > 0).then_some(made.is_logged);
     }
 }

@@ -132,6 +132,7 @@ impl Listener for Told {
             Event::Made(change) if self.how == How::Json => self.changes("made", std::slice::from_ref(change)),
             Event::Made(_) => {}
             Event::Failed { path, why } => self.trouble("failed", path, &format!("was not changed: {why}")),
+            Event::Left { .. } if self.quiet && self.how != How::Json => {}
             Event::Left { path, why } => self.trouble("left", path, &format!("{why}; left alone")),
             Event::Unread(error) if self.how == How::Json => self.trouble("unread", &error.path, &error.to_string()),
             Event::Unread(error) => say(format_args!("pwalk: {error}")),
@@ -141,9 +142,10 @@ impl Listener for Told {
 
 fn tell(s: &RepairSummary, show: &Show) {
     let journal = s.journal.as_deref();
-    let what = match journal {
-        Some(_) => format!("{} made", plural(s.made, "change", "changes")),
-        None => format!("{} to make; nothing was changed", plural(s.changes, "change", "changes")),
+    let what = if s.is_applied {
+        format!("{} made", plural(s.made, "change", "changes"))
+    } else {
+        format!("{} to make; nothing was changed", plural(s.changes, "change", "changes"))
     };
     let verdict = if interrupted(s) { "INTERRUPTED" } else { s.verdict() };
     show.say(&format!("{verdict}: {what}"));
@@ -165,7 +167,7 @@ fn tell(s: &RepairSummary, show: &Show) {
 }
 
 fn as_json(s: &RepairSummary) -> Value {
-    let text = |path: &std::path::Path| path_text(bytes(path)).0;
+    let text = |path: &std::path::Path| path_text(bytes(path)).0.into_owned();
     json!({
         "event": "done", "verdict": s.verdict(), "interrupted": interrupted(s), "changes": s.changes, "made": s.made,
         "failed": s.failed, "hard_linked": s.hard_linked, "left_alone": s.left, "already": s.already,

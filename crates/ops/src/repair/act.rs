@@ -8,7 +8,9 @@
 
 use std::os::fd::BorrowedFd;
 
-use pwalk_fs::{ACCESS_ACL, Errno, Freshness, Meta, Time, mount_of, set_attribute, set_mode, set_owner, stat_fd};
+use pwalk_fs::{
+    ACCESS_ACL, Errno, Freshness, Meta, Time, mount_of, owner_and_mode, set_attribute, set_mode, set_owner, stat_fd,
+};
 
 use super::access::{Access, CAPABILITY, SET_IDS, acl_of};
 use super::change::Change;
@@ -107,14 +109,14 @@ pub(crate) fn make(fd: BorrowedFd<'_>, change: &Change) -> Result<(), Failure> {
         set_owner(fd, uid, gid).map_err(refused("change its owner or group"))?;
         let now = look(fd)?;
         if (now.uid, now.gid) != (after.uid, after.gid) {
-            return Err(not_taken(&now));
+            return Err(Failure::NotTaken(Box::new(now)));
         }
-        mode = now.mode & 0o7777;
+        mode = now.mode;
     }
     if let Some(acl) = after.acl.as_ref().filter(|_| after.acl != before.acl) {
         let set = set_attribute(fd, ACCESS_ACL, &acl.to_xattr());
         set.map_err(refused("set its access control list"))?;
-        mode = look(fd)?.mode & 0o7777;
+        mode = look(fd)?.mode;
     }
     if mode != after.mode {
         set_mode_to(after.mode)?;
@@ -123,13 +125,11 @@ pub(crate) fn make(fd: BorrowedFd<'_>, change: &Change) -> Result<(), Failure> {
         set_attribute(fd, CAPABILITY, capability).map_err(refused("set its capabilities"))?;
     }
     let now = look(fd)?;
-    if after.is_that_of(&now) { Ok(()) } else { Err(not_taken(&now)) }
+    let took = (now.uid, now.gid, now.mode) == (after.uid, after.gid, after.mode);
+    if took { Ok(()) } else { Err(Failure::NotTaken(Box::new(now))) }
 }
 
-fn look(fd: BorrowedFd<'_>) -> Result<Meta, Failure> {
-    stat_fd(fd, Freshness::Fresh).map_err(refused("look at it again"))
-}
-
-fn not_taken(now: &Meta) -> Failure {
-    Failure::NotTaken(Box::new(Access::new(now, None)))
+fn look(fd: BorrowedFd<'_>) -> Result<Access, Failure> {
+    let (uid, gid, mode) = owner_and_mode(fd).map_err(refused("look at it again"))?;
+    Ok(Access { uid, gid, mode: mode & 0o7777, acl: None, capability: None })
 }

@@ -3,10 +3,12 @@
 //! A plan and a journal hold the same thing, one JSON object for each, and so does `--json`. Numbers and not names are kept of users
 //! and groups; modes are octal; a path that is not UTF-8 has its bytes beside it, in base64.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use pwalk_fs::{Acl, Kind, Meta, Time};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::access::Access;
 
@@ -49,10 +51,16 @@ impl Change {
     }
 }
 
+/// A change as it is written and read. What is written borrows, because a run may write millions.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Item {
+pub(crate) struct Item<'a> {
+    /// Its number in a journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    number: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    time: Option<Cow<'a, str>>,
     root: usize,
-    path: String,
+    path: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     path_bytes: Option<String>,
     r#type: Type,
@@ -75,18 +83,38 @@ enum Type {
 struct Side {
     uid: u32,
     gid: u32,
-    mode: String,
+    mode: Octal,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     acl: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     capability: Option<String>,
 }
 
+/// A mode, in JSON as text of four octal digits.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Octal(u32);
+
+impl Serialize for Octal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:04o}", self.0))
+    }
+}
+
+impl TryFrom<String> for Octal {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o7777);
+        mode.map(Self).ok_or("a mode is up to four octal digits")
+    }
+}
+
 impl From<&Access> for Side {
     fn from(access: &Access) -> Self {
         let Access { uid, gid, mode, acl, capability } = access;
         let capability = capability.as_ref().map(|value| BASE64.encode(value));
-        Self { uid: *uid, gid: *gid, mode: format!("{mode:04o}"), acl: acl.as_ref().map(Acl::to_string), capability }
+        Self { uid: *uid, gid: *gid, mode: Octal(*mode), acl: acl.as_ref().map(Acl::to_string), capability }
     }
 }
 
@@ -94,13 +122,12 @@ impl TryFrom<Side> for Access {
     type Error = &'static str;
 
     fn try_from(side: Side) -> Result<Self, &'static str> {
-        let mode = u32::from_str_radix(&side.mode, 8).ok().filter(|mode| *mode <= 0o7777);
         let acl = side.acl.map(|text| text.parse::<Acl>()).transpose();
         let capability = side.capability.map(|text| BASE64.decode(text)).transpose();
         Ok(Self {
             uid: side.uid,
             gid: side.gid,
-            mode: mode.ok_or("a mode is up to four octal digits")?,
+            mode: side.mode.0,
             acl: acl.map_err(|_| "an access control list is not of the form user::rwx,user:1001:r--,…")?,
             capability: capability.map_err(|_| "capability is not base64")?,
         })
@@ -109,25 +136,34 @@ impl TryFrom<Side> for Access {
 
 /// A path as text, and its bytes in base64 where the text is not all of it.
 #[expect(clippy::disallowed_methods, reason = "the bytes stand beside the text")]
-pub fn path_text(path: &[u8]) -> (String, Option<String>) {
-    match std::str::from_utf8(path) {
-        Ok(text) => (text.to_owned(), None),
-        Err(_) => (String::from_utf8_lossy(path).into_owned(), Some(BASE64.encode(path))),
+pub fn path_text(path: &[u8]) -> (Cow<'_, str>, Option<String>) {
+    match String::from_utf8_lossy(path) {
+        Cow::Borrowed(text) => (Cow::Borrowed(text), None),
+        lossy @ Cow::Owned(_) => (lossy, Some(BASE64.encode(path))),
     }
 }
 
 /// The bytes of such a path.
-pub(crate) fn path_bytes(text: String, bytes: Option<&str>) -> Result<Vec<u8>, &'static str> {
+pub(crate) fn path_bytes(text: &str, bytes: Option<&str>) -> Result<Vec<u8>, &'static str> {
     match bytes {
-        None => Ok(text.into_bytes()),
+        None => Ok(text.as_bytes().to_vec()),
         Some(bytes) => BASE64.decode(bytes).map_err(|_| "path_bytes is not base64"),
     }
 }
 
-impl From<&Change> for Item {
-    fn from(change: &Change) -> Self {
+impl<'a> Item<'a> {
+    /// The change as it stands in a journal.
+    pub(crate) fn numbered(change: &'a Change, number: u64, time: &'a str) -> Self {
+        Self { number: Some(number), time: Some(Cow::Borrowed(time)), ..change.into() }
+    }
+}
+
+impl<'a> From<&'a Change> for Item<'a> {
+    fn from(change: &'a Change) -> Self {
         let (path, path_bytes) = path_text(&change.path);
         Self {
+            number: None,
+            time: None,
             root: change.root,
             path,
             path_bytes,
@@ -142,13 +178,13 @@ impl From<&Change> for Item {
     }
 }
 
-impl TryFrom<Item> for Change {
+impl TryFrom<Item<'_>> for Change {
     type Error = &'static str;
 
-    fn try_from(item: Item) -> Result<Self, &'static str> {
+    fn try_from(item: Item<'_>) -> Result<Self, &'static str> {
         Ok(Self {
             root: item.root,
-            path: path_bytes(item.path, item.path_bytes.as_deref())?,
+            path: path_bytes(&item.path, item.path_bytes.as_deref())?,
             kind: match item.r#type {
                 Type::File => Kind::File,
                 Type::Directory => Kind::Dir,
@@ -190,11 +226,11 @@ mod tests {
         };
         let json = to_json(&change);
         assert!(json.contains(r#""mode":"4640""#) && json.contains(r#""path_bytes":"L2Ev/wo=""#), "{json}");
-        assert_eq!(Change::try_from(serde_json::from_str::<Item>(&json).unwrap()), Ok(change));
+        assert_eq!(Change::try_from(serde_json::from_str::<Item<'_>>(&json).unwrap()), Ok(change));
         for (good, bad) in [(r#""4640""#, r#""9""#), (r#""4640""#, r#""17777""#), ("L2Ev", "?"), ("mask::r--", "mask")]
         {
-            let item = serde_json::from_str::<Item>(&json.replace(good, bad)).unwrap();
-            Change::try_from(item).unwrap_err();
+            let read = serde_json::from_str::<Item<'_>>(&json.replace(good, bad)).map(Change::try_from);
+            assert!(!matches!(read, Ok(Ok(_))), "{bad}");
         }
     }
 }

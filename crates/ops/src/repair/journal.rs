@@ -11,7 +11,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -57,7 +58,7 @@ impl Header {
     pub(crate) fn new(kind: &str, roots: &[Root]) -> Self {
         let root = |root: &Root| {
             let (path, path_bytes) = path_text(&root.path);
-            RootItem { path, path_bytes, dev: root.id.map(|id| id.0), inode: root.id.map(|id| id.1) }
+            RootItem { path: path.into_owned(), path_bytes, dev: root.id.map(|id| id.0), inode: root.id.map(|id| id.1) }
         };
         let (pwalk, time) = (kind.to_owned(), Timestamp::now().to_string());
         Self { pwalk, version: VERSION, time, roots: roots.iter().map(root).collect() }
@@ -73,7 +74,7 @@ impl Header {
             return Err(format!("it is of version {}, and this pwalk reads version {VERSION}", header.version));
         }
         let root = |item: RootItem| {
-            Ok(Root { path: path_bytes(item.path, item.path_bytes.as_deref())?, id: item.dev.zip(item.inode) })
+            Ok(Root { path: path_bytes(&item.path, item.path_bytes.as_deref())?, id: item.dev.zip(item.inode) })
         };
         header.roots.into_iter().map(root).collect::<Result<_, &str>>().map_err(str::to_owned)
     }
@@ -99,18 +100,10 @@ struct FailedItem {
     why: String,
 }
 
-#[derive(Serialize)]
-struct Numbered<'a> {
-    number: u64,
-    time: &'a str,
-    #[serde(flatten)]
-    item: Item,
-}
-
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Line {
-    Change(Box<Item>),
+    Change(Box<Item<'static>>),
     #[expect(dead_code, reason = "read to tell it from nonsense")]
     Results {
         results: String,
@@ -121,13 +114,10 @@ enum Line {
 pub(crate) struct Journal {
     path: PathBuf,
     file: File,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    next: u64,
-    failed: Option<String>,
+    /// The number of the next change.
+    next: AtomicU64,
+    /// Why nothing can be written any more.
+    halted: Mutex<Option<String>>,
 }
 
 impl Journal {
@@ -137,16 +127,12 @@ impl Journal {
         let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(failed)?;
         let file = OpenOptions::new().write(true).read(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-        let journal = Self { path: path.to_owned(), file, state: Mutex::default() };
-        journal.append(Header::new(JOURNAL, roots).line().as_bytes()).map_err(failed)?;
+        let journal = Self { path: path.to_owned(), file, next: AtomicU64::new(0), halted: Mutex::default() };
+        journal.append(&frame(Header::new(JOURNAL, roots).line().as_bytes()).map_err(failed)?)?;
         journal.file.sync_all().map_err(failed)?;
         // The name, too, must survive a crash.
         File::open(parent).and_then(|dir| dir.sync_all()).map_err(failed)?;
         Ok(journal)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Device and inode: a repair does not repair its own journal.
@@ -155,30 +141,19 @@ impl Journal {
     }
 
     /// Puts a group of changes on disk, and returns the number of the first. Once this failed it fails for good.
-    pub(crate) fn announce<'a>(&self, changes: impl Iterator<Item = &'a Change>) -> Result<u64, RepairError> {
-        let time = Timestamp::now().to_string();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let failed = |why: String| RepairError::Journal { path: self.path.clone(), why, made: 0 };
-        if let Some(why) = &state.failed {
-            return Err(failed(why.clone()));
-        }
-        let (first, mut lines) = (state.next, Vec::new());
-        for change in changes {
-            let line = Numbered { number: state.next, time: &time, item: change.into() };
-            state.next += 1;
-            let written = serde_json::to_writer(&mut lines, &line).map_err(std::io::Error::from);
-            written.map_err(|e| failed(e.to_string()))?;
+    pub(crate) fn announce<'a>(&self, changes: impl ExactSizeIterator<Item = &'a Change>) -> Result<u64, RepairError> {
+        let (time, count) = (Timestamp::now().to_string(), changes.len() as u64);
+        let first = self.next.fetch_add(count, Relaxed);
+        let mut lines = Vec::with_capacity(changes.len() * 256);
+        for (number, change) in (first..).zip(changes) {
+            let written = serde_json::to_writer(&mut lines, &Item::numbered(change, number, &time));
+            written.map_err(|e| self.failed(&e))?;
             lines.push(b'\n');
         }
-        let done = self.append(&lines);
+        let frame = frame(&lines).map_err(|e| self.failed(&e))?;
+        self.append(&frame)?;
         // The next group may be written while this one is synced: a sync covers what was written before it.
-        state.failed = done.as_ref().err().map(ToString::to_string);
-        drop(state);
-        done.and_then(|()| self.file.sync_data()).map_err(|e| {
-            let why = e.to_string();
-            self.state.lock().unwrap_or_else(PoisonError::into_inner).failed = Some(why.clone());
-            failed(why)
-        })?;
+        self.file.sync_data().map_err(|e| self.halt(&mut self.lock(), &e))?;
         Ok(first)
     }
 
@@ -187,25 +162,50 @@ impl Journal {
         let failed = failures.iter().map(|(i, why)| FailedItem { number: first + *i as u64, why: why.to_string() });
         let results = Results { results: "applied", first, count, failed: failed.collect() };
         let line = serde_json::to_string(&results).unwrap_or_default() + "\n";
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let done = self.append(line.as_bytes());
-        drop(state);
-        done.map_err(|e| RepairError::Journal { path: self.path.clone(), why: e.to_string(), made: 0 })
+        self.append(&frame(line.as_bytes()).map_err(|e| self.failed(&e))?)
     }
 
-    /// Puts the last results on disk.
-    pub(crate) fn finish(&self) -> Result<(), RepairError> {
-        let synced = self.file.sync_all();
-        synced.map_err(|e| RepairError::Journal { path: self.path.clone(), why: e.to_string(), made: 0 })
+    /// Puts the last results on disk. A journal without a change is no use to anybody and is taken away.
+    pub(crate) fn finish(&self) -> Result<Option<&Path>, RepairError> {
+        // Relaxed: nobody announces any more.
+        if self.next.load(Relaxed) == 0 {
+            std::fs::remove_file(&self.path).map_err(|e| self.failed(&e))?;
+            return Ok(None);
+        }
+        self.file.sync_all().map_err(|e| self.failed(&e))?;
+        Ok(Some(&self.path))
     }
 
-    /// Appends a frame in one write: only the end of the file can be half a frame.
-    fn append(&self, lines: &[u8]) -> std::io::Result<()> {
-        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1)?;
-        encoder.include_checksum(true)?;
-        encoder.write_all(lines)?;
-        (&self.file).write_all(&encoder.finish()?)
+    /// Appends a frame. After a failure nothing is appended any more: what follows half a frame could not be read.
+    fn append(&self, frame: &[u8]) -> Result<(), RepairError> {
+        let mut halted = self.lock();
+        match &*halted {
+            Some(why) => Err(self.failed(why)),
+            None => (&self.file).write_all(frame).map_err(|e| self.halt(&mut halted, &e)),
+        }
     }
+
+    fn lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.halted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn halt(&self, halted: &mut Option<String>, error: &std::io::Error) -> RepairError {
+        let error = self.failed(error);
+        *halted = Some(error.to_string());
+        error
+    }
+
+    fn failed(&self, why: &impl ToString) -> RepairError {
+        RepairError::Journal { path: self.path.clone(), why: why.to_string(), made: 0 }
+    }
+}
+
+/// Lines as a zstd frame with a checksum.
+fn frame(lines: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1)?;
+    encoder.include_checksum(true)?;
+    encoder.write_all(lines)?;
+    encoder.finish()
 }
 
 /// A journal that is read.

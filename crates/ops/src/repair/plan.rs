@@ -26,7 +26,7 @@ struct End {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Line {
-    Change(Box<Item>),
+    Change(Box<Item<'static>>),
     #[expect(dead_code, reason = "read to tell it from nonsense")]
     End(End),
 }

@@ -7,6 +7,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -233,16 +234,16 @@ impl Works {
     /// What became of all: changes made and failed, the journal, whether the system's log was heard.
     pub(crate) fn finish(self) -> Result<Made, RepairError> {
         let made = self.made.load(Relaxed);
-        let synced = self.journal.finish();
+        let journal = self.journal.finish();
         match self.error.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some(RepairError::Journal { path, why, .. }) => return Err(RepairError::Journal { path, why, made }),
             Some(error) => return Err(error),
-            None => synced?,
+            None => {}
         }
         Ok(Made {
             made,
             failed: self.failed.load(Relaxed),
-            journal: self.journal.path().to_owned(),
+            journal: journal?.map(Path::to_owned),
             is_logged: self.syslog.is_heard,
         })
     }
@@ -263,6 +264,7 @@ impl Waiting {
 pub(crate) struct Made {
     pub(crate) made: u64,
     pub(crate) failed: u64,
-    pub(crate) journal: std::path::PathBuf,
+    /// None if there was nothing to change.
+    pub(crate) journal: Option<PathBuf>,
     pub(crate) is_logged: bool,
 }
