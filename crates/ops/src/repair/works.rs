@@ -169,6 +169,7 @@ impl Works {
             return Err(RepairError::TooMany { limit: self.limit, applied: self.made.load(Relaxed) });
         }
         let first = self.journal.announce(group.iter().map(|pending| &pending.change))?;
+        self.syslog.tell(group.iter().map(|pending| &pending.change));
         let began = Instant::now();
         let piece = group.len().div_ceil(hands).max(64);
         let failures = Mutex::new(Vec::new());
@@ -202,7 +203,6 @@ impl Works {
 
     fn one(&self, pending: &Pending) -> Result<(), Failure> {
         let change = &pending.change;
-        self.syslog.tell(change);
         let done = self.try_one(pending);
         match &done {
             Ok(()) => {
@@ -244,7 +244,7 @@ impl Works {
             made,
             failed: self.failed.load(Relaxed),
             journal: journal?.map(Path::to_owned),
-            is_logged: self.syslog.is_heard,
+            is_logged: self.syslog.is_heard(),
         })
     }
 
