@@ -19,5 +19,6 @@ mod output;
 mod parquet;
 mod pfind;
 mod recipes;
+mod repair;
 mod unread;
 mod walk;
