@@ -5,11 +5,13 @@
 ...     directories[:] = [d for d in directories if d != ".git"]
 >>> output, errors = pwalk.report("/data", "data.parquet")  # metadata of every entry, for DuckDB
 >>> files = pwalk.scan("/data")                             # the same as Arrow, without a file
+>>> pwalk.repair("/shared")                                 # what is wrong with its permissions; changes nothing
 
 Nothing is lost in silence: what could not be read is in ``errors``, and the report says COMPLETE or PARTIAL.
 """
 
 from ._pwalk import __version__
+from ._repair import Repair, repair
 from ._report import Report, report
 from ._scan import PartialWarning, Scan, scan
 from ._walk import walk
@@ -38,9 +40,11 @@ __all__ = [
     "Directory",
     "Entry",
     "PartialWarning",
+    "Repair",
     "Report",
     "Scan",
     "__version__",
+    "repair",
     "report",
     "scan",
     "walk",

@@ -37,6 +37,9 @@ pub(crate) const FOR_TESTS: &[Need] = &[
     program("bfs", "bfs"),
     program("stat", "coreutils"),
     program("setpriv", "util-linux"),
+    program("unshare", "util-linux"),
+    program("mount", "mount"),
+    program("setfacl", "acl"),
     program("python3", "python3"),
     // Debian's python3 has `venv` but not the `ensurepip` that it calls.
     Need { probe: Probe::PythonModule("ensurepip"), package: "python3-venv" },

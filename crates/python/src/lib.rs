@@ -1,11 +1,12 @@
 //! The compiled half of the Python package `pwalk`: the library's own functions with Python's types.
 //!
-//! Thin on purpose: what a Rust user would miss is in `engine` and `scan`. Names go both ways as `os.fsencode` and
+//! Thin on purpose: what a Rust user would miss is in `engine`, `scan` and `ops`. Names go both ways as `os.fsencode` and
 //! `os.fsdecode` have them, and Python's lock is given up around everything that may wait.
 
 mod directory;
 mod options;
 mod paths;
+mod repair;
 mod report;
 mod scan;
 mod walk;
@@ -22,6 +23,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod _pwalk {
     #[pymodule_export]
     use super::directory::{Directory, Entry};
+    #[pymodule_export]
+    use super::repair::repair;
     #[pymodule_export]
     use super::report::report;
     #[pymodule_export]
