@@ -50,7 +50,7 @@ class Repair:
         """The summary for people."""
         changes = f"{self.changes:,} change{'' if self.changes == 1 else 's'}"
         done = f"{changes} would be made, nothing was changed" if self.dry_run else f"{changes} made"
-        lines = [f"{self.verdict}: {done}", f"  {self.entries:,} entries seen  {self.seconds:.2f} s"]
+        lines = [f"{self.verdict}: {done}", f"  {self.entries:,} entries seen"]
         counts = {
             "failed": self.failed,
             "hard-linked, left alone": self.hard_linked,

@@ -14,6 +14,7 @@ mod mount;
 mod peers;
 mod python;
 mod race;
+mod repair;
 mod size;
 mod table;
 mod walk;
@@ -49,6 +50,8 @@ enum Suite {
     Walk,
     /// Searching: names, sizes, behind 1 ms, and stopping early
     Find,
+    /// Repairing permissions, as root: a dry run, and 200,000 changes
+    Repair,
     /// 10,199 entries behind 1 ms an operation
     Latency,
     /// One directory of many entries: does a second thread help?
@@ -68,6 +71,7 @@ type Measure = fn(&Lab) -> Result<Vec<Table>>;
 const SUITES: &[(Suite, Measure)] = &[
     (Suite::Walk, walk::measure),
     (Suite::Find, find::measure),
+    (Suite::Repair, repair::measure),
     (Suite::Latency, latency::measure),
     (Suite::Flat, flat::measure),
     (Suite::Memory, memory::measure),

@@ -123,7 +123,7 @@ fn apt_get(arguments: &[&str]) -> Result<()> {
 }
 
 /// `/proc/self` belongs to the effective user.
-fn is_root() -> Result<bool> {
+pub(crate) fn is_root() -> Result<bool> {
     Ok(fs::metadata("/proc/self").context("cannot read /proc/self")?.uid() == 0)
 }
 

@@ -74,6 +74,13 @@ impl Lab {
         Ok(Tree { path, description: format!("mktree {entries} {seed}") })
     }
 
+    /// A synthetic tree of so many entries, to be changed by whoever asks for it.
+    pub(super) fn own_tree(&self, entries: u64) -> Result<Tree> {
+        let seed = mktree::SEED;
+        let path = self.kept(&format!("own-{entries}-{seed}"), |path| mktree::make(path, entries, seed))?;
+        Ok(Tree { path, description: format!("mktree {entries} {seed}") })
+    }
+
     /// One directory of empty files.
     pub(super) fn flat_tree(&self) -> Result<Tree> {
         let entries = self.entries;
@@ -122,6 +129,19 @@ impl Lab {
             label: ["pfind T"].into_iter().chain(words.iter().copied()).collect::<Vec<_>>().join(" "),
             program: self.pwalk.with_file_name("pfind"),
             arguments: [root.as_os_str().to_owned()].into_iter().chain(words.iter().map(OsString::from)).collect(),
+            output: None,
+            rounds: self.runs,
+        }
+    }
+
+    /// `pwalk repair` with these arguments.
+    pub(super) fn repair(&self, root: &Path, words: &[&str]) -> Contender {
+        let mut arguments: Vec<OsString> = vec!["repair".into(), root.into()];
+        arguments.extend(words.iter().map(OsString::from));
+        Contender {
+            label: ["pwalk repair T"].into_iter().chain(words.iter().copied()).collect::<Vec<_>>().join(" "),
+            program: self.pwalk.clone(),
+            arguments,
             output: None,
             rounds: self.runs,
         }

@@ -76,6 +76,11 @@ impl Peers {
         self.walkers.iter().find(|(index, _)| *index == place).map(|(_, path)| path.clone())
     }
 
+    /// A Python with python-pwalk, if there is one.
+    pub(super) fn python(&self) -> Option<&Path> {
+        self.python.as_deref()
+    }
+
     pub(super) fn announce(&self) {
         if !self.missing.is_empty() {
             eprintln!("not installed, so not compared: {}", self.missing.join(", "));

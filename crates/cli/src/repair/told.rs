@@ -151,7 +151,11 @@ fn tell(s: &RepairSummary, show: &Show) {
     show.say(&format!("{verdict}: {what}"));
     let mut parts =
         vec![format!("{} seen", plural(s.entries, "entry", "entries")), format!("{:.2} s", s.elapsed.as_secs_f64())];
-    let counts = [(s.failed, "failed"), (s.errors, "not read"), (s.hard_linked, "hard-linked, left alone")];
+    let counts = [
+        (s.failed, "failed"),
+        (s.errors, "not read"),
+        (s.hard_linked, "hard-linked, left alone (--allow-hardlinked changes them)"),
+    ];
     let counts = counts.into_iter().chain([(s.left, "left alone"), (s.already, "as they were already")]);
     parts.extend(counts.filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", count(n))));
     show.say(&format!("  {}", parts.join("  ")));

@@ -81,7 +81,7 @@ fn attack() {
     let before = untouched(&canary);
     let (done, swaps) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
-        let attackers: [&(dyn Fn(&Folder, &Path) + Sync); 4] = [&swap_links, &swap_files, &link_hard, &mount_over];
+        let attackers: [fn(&Folder, &Path); 4] = [swap_links, swap_files, link_hard, mount_over];
         for attacker in attackers {
             let (folder, canary, done, swaps) = (&folder, &canary, &done, &swaps);
             scope.spawn(move || {

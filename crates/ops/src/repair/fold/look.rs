@@ -78,7 +78,7 @@ impl Shared {
         let Verdict::Wrong(after) = self.rules.judge(kind, &before, look.inherited) else { return Ok(None) };
         let path = (look.path)();
         if !kind.is_dir() && meta.nlink > 1 && self.linked == Linked::LeftAlone {
-            let why = format!("has {} names (hard links); --allow-hardlinked changes it", meta.nlink);
+            let why = format!("has {} names (hard links)", meta.nlink);
             self.leave_alone(&self.hard_linked, &path, &why);
             return Ok(None);
         }
