@@ -166,6 +166,10 @@ fn go(args: &RepairArgs, cancel: &Cancel, told: &Arc<Told>, show: &Show) -> Resu
     if let Some(plan) = &doing.apply_plan {
         return apply_plan(plan, &applying, cancel, &listener);
     }
+    if doing.plan.as_deref() == Some("-".as_ref()) {
+        let why = "a plan is a file; for standard output there is --json".to_owned();
+        return Err(RepairError::Plan { path: "-".into(), why });
+    }
     let mut options = options(args, cancel)?;
     options.doing = if doing.apply { Doing::Apply(applying) } else { Doing::Plan { file: doing.plan.clone() } };
     repair(&options, &listener, show)

@@ -34,7 +34,7 @@ pub use kind::Kind;
 pub use limits::{file_descriptor_limit, raise_file_descriptor_limit};
 pub use list::{DirBuf, Dirent, More, Names};
 pub use magic::{FsType, fs_type};
-pub use meta::{Freshness, Links, Meta, Time, owner_and_mode, stat_at, stat_fd, stat_path};
+pub use meta::{Brief, Freshness, Links, Meta, Time, brief, stat_at, stat_fd, stat_path};
 pub use mounts::{Mount, Mounts, mount_list};
 pub use name::{May, is_empty_dir, may, read_link, remove};
 pub use open::{at_path, open_child, open_path, open_root, pin_above};

@@ -107,12 +107,39 @@ pub fn stat_fd(fd: impl AsFd, fresh: Freshness) -> Result<Meta, Errno> {
     retry_on_intr(|| statx(&fd, c"", flags, WANTED)).map(|s| Meta::from(&s))
 }
 
-/// Owner, group and mode of what an open descriptor refers to: all that `fstat` says and nothing else, for who looks often.
+/// What `fstat` says of a file: less than [`Meta`] and in less time, for who looks often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Brief {
+    /// Device and inode.
+    pub id: (u64, u64),
+    /// Type and permission bits, as `st_mode`.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Number of hard links.
+    pub nlink: u64,
+    /// Last change of the inode.
+    pub ctime: Time,
+}
+
+/// Describes what an open descriptor refers to, briefly.
 ///
 /// # Errors
 /// What the kernel says.
-pub fn owner_and_mode(fd: impl AsFd) -> Result<(u32, u32, u32), Errno> {
-    retry_on_intr(|| fstat(&fd)).map(|stat| (stat.st_uid, stat.st_gid, stat.st_mode))
+#[allow(clippy::useless_conversion, reason = "the kernel's types differ by architecture")]
+pub fn brief(fd: impl AsFd) -> Result<Brief, Errno> {
+    let stat = retry_on_intr(|| fstat(&fd))?;
+    Ok(Brief {
+        id: (stat.st_dev, stat.st_ino),
+        mode: stat.st_mode,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        nlink: stat.st_nlink.into(),
+        // Always below a thousand million.
+        ctime: Time { sec: stat.st_ctime, nsec: u32::try_from(stat.st_ctime_nsec).unwrap_or(0) },
+    })
 }
 
 /// Describes a path as the user gave it. Only for the roots of a walk: below them everything is

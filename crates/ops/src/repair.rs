@@ -103,7 +103,7 @@ pub struct RepairSummary {
     pub hard_linked: u64,
     /// Other entries that were left alone: mounts that lead out of the tree, system directories.
     pub left: u64,
-    /// Undoing: what is as it was already.
+    /// What is as it should be already: because somebody else was faster, or, undoing, because it never was changed.
     pub already: u64,
     /// Entries without a group to inherit, a line for each root that has some.
     pub ungrouped: Vec<Ungrouped>,
@@ -161,6 +161,7 @@ impl RepairSummary {
         self.is_applied = true;
         self.made = made.made;
         self.failed += made.failed;
+        self.already += made.already;
         self.journal = made.journal;
         self.logged = (self.made > 0).then_some(made.is_logged);
     }

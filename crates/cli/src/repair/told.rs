@@ -156,7 +156,7 @@ fn tell(s: &RepairSummary, show: &Show) {
         (s.errors, "not read"),
         (s.hard_linked, "hard-linked, left alone (--allow-hardlinked changes them)"),
     ];
-    let counts = counts.into_iter().chain([(s.left, "left alone"), (s.already, "as they were already")]);
+    let counts = counts.into_iter().chain([(s.left, "left alone"), (s.already, "as they should be already")]);
     parts.extend(counts.filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", count(n))));
     show.say(&format!("  {}", parts.join("  ")));
     if let Some(plan) = &s.plan {

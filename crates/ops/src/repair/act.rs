@@ -9,7 +9,7 @@
 use std::os::fd::BorrowedFd;
 
 use pwalk_fs::{
-    ACCESS_ACL, Errno, Freshness, Meta, Time, mount_of, owner_and_mode, set_attribute, set_mode, set_owner, stat_fd,
+    ACCESS_ACL, Errno, Freshness, Meta, Time, brief, mount_of, set_attribute, set_mode, set_owner, stat_fd,
 };
 
 use super::access::{Access, CAPABILITY, SET_IDS, acl_of};
@@ -64,26 +64,48 @@ fn refused(what: &'static str) -> impl Fn(Errno) -> Failure {
     move |errno| Failure::Refused { what, errno }
 }
 
+/// What is to be done with what is pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It is as it was decided on.
+    AsItWas,
+    /// It is as it should be: somebody else was faster.
+    AsItShould,
+}
+
 /// Makes sure that what is pinned is what was decided on, as it was. `seen` is its last change then, if it is known: an inode that
-/// was not touched since need not be asked for its list again.
+/// was not touched since need not be asked for more.
 pub(crate) fn check(
     fd: BorrowedFd<'_>,
     change: &Change,
     seen: Option<Time>,
     linked: Linked,
     mount: Option<u64>,
-) -> Result<(), Failure> {
-    let now = stat_fd(fd, Freshness::Fresh).map_err(refused("look at it"))?;
+) -> Result<Found, Failure> {
+    let look = refused("look at it");
+    if let Some(seen) = seen
+        && change.before.acl.is_none()
+    {
+        let now = brief(fd).map_err(&look)?;
+        let untouched = (now.id, now.ctime) == ((change.dev, change.ino), seen);
+        if untouched && now.nlink == u64::from(change.links) && change.before.is_brief(&now) {
+            return Ok(Found::AsItWas);
+        }
+    }
+    let now = stat_fd(fd, Freshness::Fresh).map_err(look)?;
     if !change.is_of(&now) || is_mounted_over(fd, &now, mount)? {
         return Err(Failure::Replaced);
     }
     if !change.kind.is_dir() && now.nlink > 1 && linked == Linked::LeftAlone {
         return Err(Failure::Linked);
     }
-    let untouched = seen == Some(now.ctime) && change.before.acl.is_none();
-    let same = change.before.is_that_of(&now)
-        && (untouched || acl_of(fd).map_err(refused("read its access control list"))? == change.before.acl);
-    if same { Ok(()) } else { Err(Failure::Changed) }
+    let acl = acl_of(fd).map_err(refused("read its access control list"))?;
+    let is = |access: &Access| access.is_that_of(&now) && access.acl == acl;
+    match () {
+        () if is(&change.before) => Ok(Found::AsItWas),
+        () if is(&change.after) => Ok(Found::AsItShould),
+        () => Err(Failure::Changed),
+    }
 }
 
 /// Whether a name leads to what is mounted there. `mount` is that of the directory it is in.
@@ -130,6 +152,6 @@ pub(crate) fn make(fd: BorrowedFd<'_>, change: &Change) -> Result<(), Failure> {
 }
 
 fn look(fd: BorrowedFd<'_>) -> Result<Access, Failure> {
-    let (uid, gid, mode) = owner_and_mode(fd).map_err(refused("look at it again"))?;
-    Ok(Access { uid, gid, mode: mode & 0o7777, acl: None, capability: None })
+    let now = brief(fd).map_err(refused("look at it again"))?;
+    Ok(Access { uid: now.uid, gid: now.gid, mode: now.mode & 0o7777, acl: None, capability: None })
 }

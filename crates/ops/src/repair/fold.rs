@@ -24,7 +24,7 @@ use super::journal::{Journal, Root};
 use super::options::{Applying, Doing, RepairOptions, UNASKED};
 use super::plan::PlanFile;
 use super::privilege::Privilege;
-use super::protect::Protected;
+use super::protect::{Protected, below};
 use super::rules::Rules;
 use super::works::{Works, descriptors};
 use super::{Listener, RepairSummary, Ungrouped};
@@ -88,6 +88,7 @@ pub(super) fn run(
     let protected = Arc::new(Protected::find());
     let (roots, places): (Vec<_>, Vec<_>) =
         options.roots.iter().map(|path| root(path, &protected)).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    let (given, roots, places) = without_nested(&options.roots, roots, places);
     let excluded: Vec<_> = roots.iter().map(|root| Excluded::of_root(&root.path, &options.exclude)).collect();
     let once = |purpose, progress: &dyn Progress| {
         let journal = if let Purpose::Apply(works) = &purpose { works.journal_id() } else { None };
@@ -108,7 +109,7 @@ pub(super) fn run(
             too_many: AtomicBool::new(false),
             ungrouped: roots.iter().map(|_| Default::default()).collect(),
         };
-        fold(Repair(Arc::new(shared)), Frontier::start(options.roots.iter().cloned()), &walk(options), progress)
+        fold(Repair(Arc::new(shared)), Frontier::start(given.iter().cloned()), &walk(options), progress)
     };
     match &options.doing {
         Doing::Plan { file } => {
@@ -121,6 +122,24 @@ pub(super) fn run(
             once(Purpose::Apply(Works::new(journal, listener, applying.limit())), progress)
         }
     }
+}
+
+/// Leaves out roots below others, whose walk comes to them anyway: nothing is to be changed twice. One on another file system stays.
+fn without_nested(
+    given: &[Vec<u8>],
+    roots: Vec<Root>,
+    places: Vec<Vec<u8>>,
+) -> (Vec<Vec<u8>>, Vec<Root>, Vec<Vec<u8>>) {
+    let dev = |root: &Root| root.id.map(|id| id.0);
+    let is_nested = |i: usize| {
+        (0..roots.len()).any(|j| {
+            let is_below = below(&places[i], &places[j]).is_some() && (places[i] != places[j] || j < i);
+            i != j && is_below && dev(&roots[i]) == dev(&roots[j])
+        })
+    };
+    let kept: Vec<usize> = (0..roots.len()).filter(|i| !is_nested(*i)).collect();
+    let of = |list: &[Vec<u8>]| kept.iter().map(|i| list[*i].clone()).collect();
+    (of(given), kept.iter().map(|i| roots[*i].clone()).collect(), of(&places))
 }
 
 /// Walks before the first change is made, if it must be known whether all may be.

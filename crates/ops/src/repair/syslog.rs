@@ -13,6 +13,7 @@ use pwalk_fs::{Accounts, AclTag, Errno, rwx};
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, sendmmsg};
 
 use super::access::Access;
+use super::act::Failure;
 use super::change::Change;
 use super::error::escaped;
 
@@ -39,17 +40,23 @@ impl Syslog {
 
     /// Tells of changes that are about to be made. Waits while the log is busy.
     pub(crate) fn tell<'a>(&self, changes: impl Iterator<Item = &'a Change>) {
+        self.send(changes.map(|change| (change, difference(&change.before, &change.after, None))));
+    }
+
+    /// Tells of those that were not made after all.
+    pub(crate) fn take_back<'a>(&self, changes: impl Iterator<Item = (&'a Change, &'a Failure)>) {
+        self.send(changes.map(|(change, why)| (change, format!("was not changed: {why}"))));
+    }
+
+    fn send<'a>(&self, messages: impl Iterator<Item = (&'a Change, String)>) {
         let mut socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
         if socket.is_none() {
             return;
         }
         let time = jiff::Zoned::now().strftime("%b %e %H:%M:%S").to_string();
         let head = format!("<{PRIORITY}>{time} pwalk-repair[{}]: ", std::process::id());
-        let line = |change: &Change| {
-            let path = escaped(&change.path);
-            format!("{head}{path}: {}", difference(&change.before, &change.after, None))
-        };
-        let lines: Vec<String> = changes.map(line).collect();
+        let line = |(change, what): (&Change, String)| format!("{head}{}: {what}", escaped(&change.path));
+        let lines: Vec<String> = messages.map(line).collect();
         for lines in lines.chunks(TOGETHER) {
             let mut sent = socket.as_ref().map_or(Ok(()), |socket| send(socket, lines));
             if sent.is_err() {

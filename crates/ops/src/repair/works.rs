@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use pwalk_engine::{DirFd, Permits};
 use pwalk_fs::{Time, file_descriptor_limit, pin};
 
-use super::act::{Failure, Linked, check, make};
+use super::act::{Failure, Found, Linked, check, make};
 use super::change::Change;
 use super::error::RepairError;
 use super::journal::Journal;
@@ -73,6 +73,8 @@ pub(crate) struct Works {
     most_held: usize,
     made: AtomicU64,
     failed: AtomicU64,
+    /// Somebody else made the same change first.
+    already: AtomicU64,
     halted: AtomicBool,
     error: Mutex<Option<RepairError>>,
 }
@@ -108,6 +110,7 @@ impl Works {
             most_held: descriptors(),
             made: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            already: AtomicU64::new(0),
             halted: AtomicBool::new(false),
             error: Mutex::new(None),
         }
@@ -192,6 +195,7 @@ impl Works {
         }
         self.set_size(group.len(), began.elapsed());
         let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.syslog.take_back(failures.iter().filter_map(|(i, why)| Some((&group.get(*i)?.change, why))));
         self.journal.conclude(first, group.len(), &failures)
     }
 
@@ -205,19 +209,23 @@ impl Works {
         let change = &pending.change;
         let done = self.try_one(pending);
         match &done {
-            Ok(()) => {
+            Ok(true) => {
                 self.made.fetch_add(1, Relaxed);
                 self.listener.hear(&Event::Made(change));
+            }
+            Ok(false) => {
+                self.already.fetch_add(1, Relaxed);
             }
             Err(why) => {
                 self.failed.fetch_add(1, Relaxed);
                 self.listener.hear(&Event::Failed { path: &change.path, why });
             }
         }
-        done
+        done.map(drop)
     }
 
-    fn try_one(&self, pending: &Pending) -> Result<(), Failure> {
+    /// Whether it was for us to change.
+    fn try_one(&self, pending: &Pending) -> Result<bool, Failure> {
         let Pending { change, holder, name, mount, seen, linked } = pending;
         let pinned = match name {
             None => None,
@@ -227,8 +235,10 @@ impl Works {
             }
         };
         let fd = pinned.as_ref().map_or(holder.as_fd(), AsFd::as_fd);
-        check(fd, change, *seen, *linked, pinned.is_some().then_some(*mount))?;
-        make(fd, change)
+        match check(fd, change, *seen, *linked, pinned.is_some().then_some(*mount))? {
+            Found::AsItWas => make(fd, change).map(|()| true),
+            Found::AsItShould => Ok(false),
+        }
     }
 
     /// What became of all: changes made and failed, the journal, whether the system's log was heard.
@@ -243,6 +253,7 @@ impl Works {
         Ok(Made {
             made,
             failed: self.failed.load(Relaxed),
+            already: self.already.load(Relaxed),
             journal: journal?.map(Path::to_owned),
             is_logged: self.syslog.is_heard(),
         })
@@ -264,6 +275,7 @@ impl Waiting {
 pub(crate) struct Made {
     pub(crate) made: u64,
     pub(crate) failed: u64,
+    pub(crate) already: u64,
     /// None if there was nothing to change.
     pub(crate) journal: Option<PathBuf>,
     pub(crate) is_logged: bool,

@@ -285,3 +285,28 @@ fn capabilities_go_with_a_change_of_group_and_come_back() {
     folder.undo(&journal, "undone").expect(0);
     assert_eq!(capability().map(|_| access(&program)), Ok("0:0 755".to_owned()));
 }
+
+#[test]
+fn paths_within_each_other_are_one() {
+    if !is_root() {
+        return;
+    }
+    let folder = Folder::new();
+    let below = folder.dir("below", ALICE, ALICE, 0o700);
+    folder.file("below/file", ALICE, ALICE, 0o600);
+    let mut command = pwalk(["repair", "--apply", "--json", "--journal"]);
+    let ran = run(command
+        .arg(folder.beside("journal"))
+        .arg(&below)
+        .arg(&folder.top)
+        .arg(&folder.top)
+        .arg(below.join("file")));
+    let made = told(&ran.expect(0)).iter().filter(|event| event["event"] == "made").count();
+    assert_eq!(made, 2);
+    // By itself it has no group to inherit.
+    own(&below.join("file"), ALICE, ALICE, 0o600);
+    let alone = run(pwalk(["repair"]).arg(below.join("file"))).expect(1);
+    assert!(alone.stderr.contains("1 entry has a private group"), "{}", alone.stderr);
+    own(&below.join("file"), ALICE, USERS, 0o600);
+    assert!(run(pwalk(["repair"]).arg(below.join("file"))).expect(0).text().ends_with("file: mode 0600 -> 0640\n"));
+}

@@ -61,7 +61,8 @@ impl Visitor for Worker {
     }
 
     fn wants(&mut self, _: &Dir<Folder>, entry: &Entry<'_>) -> Want {
-        if matches!(entry.kind, Kind::File | Kind::Dir | Kind::Unknown) { Want::Meta } else { Want::Names }
+        // Directories are judged by their own descriptors, when they are entered.
+        if matches!(entry.kind, Kind::File | Kind::Unknown) { Want::Meta } else { Want::Names }
     }
 
     fn batch(&mut self, cx: &mut Context<'_, Self>, batch: &mut Batch<'_, Folder>) {
