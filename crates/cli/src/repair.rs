@@ -5,6 +5,7 @@ mod told;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context;
 use clap::Args;
 use pwalk_engine::{Cancel, Ended, Mounts, Options, Snapshots, Threads};
 use pwalk_ops::repair::{
@@ -107,8 +108,21 @@ struct RuleArgs {
     #[arg(long, value_name = "USER", requires = "chown_to")]
     chown_from: Option<String>,
     /// The other user, and the group
-    #[arg(long, value_name = "USER:GROUP", requires = "chown_from")]
-    chown_to: Option<String>,
+    #[arg(long, value_name = "USER:GROUP", value_parser = user_group, requires = "chown_from")]
+    chown_to: Option<UserGroup>,
+}
+
+/// `USER:GROUP`.
+#[derive(Clone, Debug)]
+struct UserGroup(String, String);
+
+fn user_group(text: &str) -> Result<UserGroup, String> {
+    match text.split_once(':') {
+        Some((user, group)) if !user.is_empty() && !group.is_empty() => {
+            Ok(UserGroup(user.to_owned(), group.to_owned()))
+        }
+        _ => Err("both a user and a group, as in alice:lab".to_owned()),
+    }
 }
 
 /// What is looked at.
@@ -153,12 +167,24 @@ pub(crate) fn run(args: &RepairArgs) -> anyhow::Result<Exit> {
     };
     told.summary(&summary, &show);
     told.flush();
-    out.exit(summary.ended, !summary.is_complete())
+    let exit = out.exit(summary.ended, !summary.is_complete());
+    // Whoever loses the output must not lose what was done.
+    exit.with_context(|| match &summary.journal {
+        Some(journal) => {
+            format!("{} changes were made, and can be taken back with --undo {}", summary.made, journal.display())
+        }
+        None => "nothing was changed".to_owned(),
+    })
 }
 
 fn go(args: &RepairArgs, cancel: &Cancel, told: &Arc<Told>, show: &Show) -> Result<RepairSummary, RepairError> {
     let doing = &args.doing;
-    let applying = Applying { journal: doing.journal.clone(), many: doing.yes, dry_run: doing.dry_run };
+    let applying = Applying {
+        journal: doing.journal.clone(),
+        many: doing.yes,
+        dry_run: doing.dry_run,
+        max_iops: args.walk.max_iops,
+    };
     let listener: Arc<dyn Listener> = Arc::clone(told) as Arc<dyn Listener>;
     if let Some(journal) = &doing.undo {
         return undo(journal, &applying, cancel, &listener);
@@ -182,7 +208,9 @@ fn options(args: &RepairArgs, cancel: &Cancel) -> Result<RepairOptions, RepairEr
         exclude.extend(read_excludes(file)?);
     }
     let new_owner = match (&rules.chown_from, &rules.chown_to) {
-        (Some(from), Some(to)) => Some(new_owner(from, to)?),
+        (Some(from), Some(UserGroup(user, group))) => {
+            Some(NewOwner { from: user_number(from)?, uid: user_number(user)?, gid: group_number(group)? })
+        }
         _ => None,
     };
     Ok(RepairOptions {
@@ -201,12 +229,6 @@ fn options(args: &RepairArgs, cancel: &Cancel) -> Result<RepairOptions, RepairEr
         },
         ..RepairOptions::new(roots(&args.paths))
     })
-}
-
-fn new_owner(from: &str, to: &str) -> Result<NewOwner, RepairError> {
-    // Without a colon the whole is a user, and the group is missing: said as such.
-    let (user, group) = to.split_once(':').unwrap_or((to, ""));
-    Ok(NewOwner { from: user_number(from)?, uid: user_number(user)?, gid: group_number(group)? })
 }
 
 /// Says why nothing, or no more, was done. What was asked for wrongly is a mistake in the arguments.

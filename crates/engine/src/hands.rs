@@ -146,9 +146,11 @@ impl AsFd for DirFd {
 #[derive(Clone, Copy)]
 pub struct Permits<'a>(Option<&'a Throttle>);
 
-impl Permits<'_> {
-    /// All that anybody asks for: for calls outside a fold.
-    pub const UNLIMITED: Permits<'static> = Permits(None);
+impl<'a> Permits<'a> {
+    /// For calls outside a fold, at a pace of their own; without one as many as are asked for.
+    pub fn of(throttle: Option<&'a Throttle>) -> Self {
+        Self(throttle)
+    }
 
     /// Waits until so many calls may be made.
     pub fn wait(&self, calls: usize) {

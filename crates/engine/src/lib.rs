@@ -62,6 +62,7 @@ pub use ordered::{Contract, Listed, ListedFd, Order, OrderedError, OrderedOption
 pub use progress::{Cancel, Progress, Silent, Snapshot, Stall};
 pub use run::{Ended, Outcome, fold};
 pub use stat_each::stat_each;
+pub use throttle::Throttle;
 pub use totals::{LinkSeen, Totals};
 pub use unfinished::{Unfinished, UnfinishedDir};
 pub use visit::{Descend, Needs, Operand, Sink, Visitor, Want};

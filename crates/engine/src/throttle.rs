@@ -9,7 +9,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-pub(crate) struct Throttle {
+/// A pace for system calls.
+pub struct Throttle {
     start: Instant,
     interval: u64,
     next: AtomicU64,
@@ -20,7 +21,8 @@ pub(crate) struct Throttle {
 const BURST: u64 = 100_000_000;
 
 impl Throttle {
-    pub(crate) fn new(per_second: u64) -> Self {
+    /// So many calls a second, at least one.
+    pub fn new(per_second: u64) -> Self {
         Self {
             start: Instant::now(),
             interval: 1_000_000_000 / per_second.max(1),

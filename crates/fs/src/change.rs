@@ -118,6 +118,17 @@ fn with_room(mut read: impl FnMut(&mut [u8]) -> Result<usize, Errno>) -> Result<
     }
 }
 
+/// Opens a pinned file for reading, if nobody has it open for writing; until it is closed nobody gets it so unnoticed.
+///
+/// # Errors
+/// `EAGAIN` if somebody has it open for writing, else what the kernel says; some file systems know no leases.
+pub fn open_quiet(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    let (proc, name) = (proc_fds()?, number(fd)?);
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let open = retry_on_intr(|| openat(proc, name.as_c_str(), flags, Mode::empty()))?;
+    raw::read_lease(open.as_fd()).map(|()| open)
+}
+
 /// Which mount a descriptor is in: a number that no other mount has while the descriptor is open.
 ///
 /// # Errors

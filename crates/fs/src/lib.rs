@@ -28,7 +28,9 @@ mod usage;
 
 pub use accounts::Accounts;
 pub use acl::{ACCESS_ACL, Acl, AclEntry, AclTag, BadAcl, rwx};
-pub use change::{attribute_at, attribute_of, mount_of, path_of, pin, pin_path, set_attribute, set_mode, set_owner};
+pub use change::{
+    attribute_at, attribute_of, mount_of, open_quiet, path_of, pin, pin_path, set_attribute, set_mode, set_owner,
+};
 pub use cores::{Cores, CoresFrom, cores};
 pub use kind::Kind;
 pub use limits::{file_descriptor_limit, raise_file_descriptor_limit};

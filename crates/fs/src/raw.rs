@@ -1,6 +1,7 @@
-//! Two system calls that are newer than the libraries: `fchmodat2` (Linux 6.6) and `getxattrat` (Linux 6.13).
+//! Two system calls that are newer than the libraries, `fchmodat2` (Linux 6.6) and `getxattrat` (Linux 6.13), and an operation of `fcntl` that
+//! they leave out.
 //!
-//! The only `unsafe` of the project. Both take a descriptor and borrowed memory and keep neither. An old kernel answers `ENOSYS`,
+//! The only `unsafe` of the project. All take a descriptor and borrowed memory and keep neither. Of the new calls, an old kernel answers `ENOSYS`,
 //! an old container runtime that does not know the number `EPERM`; so whether they can be used is found out once, with a
 //! descriptor that is none, where only a kernel that knows the call says `EBADF`.
 #![allow(unsafe_code, reason = "system calls that no library wraps yet")]
@@ -15,6 +16,9 @@ use crate::Errno;
 /// The same on all architectures, as all numbers from 424 on (`scripts/syscall.tbl` of the kernel).
 const FCHMODAT2: libc::c_long = 452;
 const GETXATTRAT: libc::c_long = 464;
+
+/// `F_SETSIG` of `asm-generic/fcntl.h`.
+const F_SETSIG: libc::c_int = 10;
 
 /// `struct xattr_args` of `linux/xattr.h`.
 #[repr(C)]
@@ -41,6 +45,18 @@ pub(crate) fn getxattr_at(
     room: &mut [u8],
 ) -> Option<Result<usize, Errno>> {
     HAS_GETXATTR.then(|| getxattr_raw(dir.as_raw_fd(), name, attribute, room))
+}
+
+/// Takes a read lease on an open file: it is granted only while nobody has the file open for writing, and until the descriptor is closed
+/// nobody gets it so without our being asked.
+pub(crate) fn read_lease(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    // The signal that tells of somebody who wants to write would end the process, were it not one that is ignored.
+    // SAFETY: no memory is passed.
+    let signal = unsafe { libc::fcntl(fd.as_raw_fd(), F_SETSIG, libc::SIGURG) };
+    result(signal.into())?;
+    // SAFETY: no memory is passed.
+    let done = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) };
+    result(done.into()).map(drop)
 }
 
 fn chmod_raw(fd: RawFd, mode: u32) -> Result<(), Errno> {

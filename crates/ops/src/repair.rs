@@ -23,6 +23,7 @@ mod fold;
 mod journal;
 mod options;
 mod plan;
+mod plausible;
 mod privilege;
 mod protect;
 mod reach;

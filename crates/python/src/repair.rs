@@ -82,7 +82,7 @@ fn options(top: &Bound<'_, PyAny>, wishes: Wishes<'_>) -> Result<RepairOptions, 
         Doing::Plan { file: wishes.plan }
     } else {
         // Whoever writes `dry_run=False` into a program was asked already.
-        Doing::Apply(Applying { journal: wishes.journal, many: true, dry_run: false })
+        Doing::Apply(Applying { journal: wishes.journal, many: true, dry_run: false, max_iops: None })
     };
     Ok(RepairOptions {
         private_groups: wishes.change_gids.iter().map(|name| group_number(name)).collect::<Result<_, _>>()?,

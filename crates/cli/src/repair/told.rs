@@ -105,9 +105,9 @@ impl Told {
     /// What it all came to.
     pub(super) fn summary(&self, s: &RepairSummary, show: &Show) {
         for Ungrouped { root, count: n, first } in &s.ungrouped {
-            let what = plural(*n, "entry has", "entries have");
+            let what = plural(*n, "entry", "entries");
             let why = format!(
-                ": {what} a private group, and no directory above has another, for example {}; nothing was changed there. \
+                "has {what} with a private group and no directory above with another, for example {}; nothing was changed there. \
                  Give the directory a group that is shared: chgrp GROUP {}",
                 shown(first),
                 shown(root)

@@ -24,12 +24,15 @@ pub struct Access {
     /// The capabilities of a program (`security.capability`), where they are of concern: the kernel takes them, as it takes
     /// setuid, when owner or group change.
     pub capability: Option<Vec<u8>>,
+    /// The BLAKE3 digest of the content, in hexadecimal digits, where the file loses setuid, setgid or capabilities: they are given back only to
+    /// the content that had them.
+    pub content: Option<String>,
 }
 
 impl Access {
     /// What metadata says, with the list that was read beside it.
     pub(crate) fn new(meta: &Meta, acl: Option<Acl>) -> Self {
-        Self { uid: meta.uid, gid: meta.gid, mode: meta.mode & 0o7777, acl, capability: None }
+        Self { uid: meta.uid, gid: meta.gid, mode: meta.mode & 0o7777, acl, capability: None, content: None }
     }
 
     /// Whether all that metadata says is the same as in `meta`.

@@ -6,10 +6,12 @@
 //! The order: setuid and setgid of a file are dropped while it still belongs to whom it belonged to, then owner and group change,
 //! then it is looked at again, then the list and the mode are set, and last it is looked at whether all of it took.
 
+use std::fs::File;
+use std::io::Read;
 use std::os::fd::BorrowedFd;
 
 use pwalk_fs::{
-    ACCESS_ACL, Errno, Freshness, Meta, Time, brief, mount_of, set_attribute, set_mode, set_owner, stat_fd,
+    ACCESS_ACL, Errno, Freshness, Meta, Time, brief, mount_of, open_quiet, set_attribute, set_mode, set_owner, stat_fd,
 };
 
 use super::access::{Access, CAPABILITY, SET_IDS, acl_of};
@@ -35,6 +37,12 @@ pub enum Failure {
         /// What the kernel said.
         errno: Errno,
     },
+    /// An undo, of a file whose content is not what it was, or is being written: it gets no setuid, setgid or capabilities back.
+    #[error("given back without its setuid, setgid or capabilities, because its content may not be what it was")]
+    Altered,
+    /// It is no path below a root.
+    #[error("it is not below the path that the plan or journal is for")]
+    Outside,
     /// The file system took the call and did something else.
     #[error("the file system did not take it: it is now {}:{} {:04o}, see what its server or mount options allow", .0.uid, .0.gid, .0.mode)]
     NotTaken(Box<Access>),
@@ -140,6 +148,12 @@ pub(crate) fn make(fd: BorrowedFd<'_>, change: &Change) -> Result<(), Failure> {
         set.map_err(refused("set its access control list"))?;
         mode = look(fd)?.mode;
     }
+    // Kept until all is set: meanwhile nobody can open it for writing unnoticed.
+    let content = change.gives_privilege().then(|| Content::of(fd)).flatten();
+    if change.gives_privilege() && content.as_ref().map(|content| &content.digest) != after.content.as_ref() {
+        set_mode_to(after.mode & !SET_IDS)?;
+        return Err(Failure::Altered);
+    }
     if mode != after.mode {
         set_mode_to(after.mode)?;
     }
@@ -151,7 +165,26 @@ pub(crate) fn make(fd: BorrowedFd<'_>, change: &Change) -> Result<(), Failure> {
     if took { Ok(()) } else { Err(Failure::NotTaken(Box::new(now))) }
 }
 
+/// What is in a file, by its digest, while nobody writes to it.
+pub(crate) struct Content {
+    pub(crate) digest: String,
+    _open: File,
+}
+
+/// Programs with setuid are not larger; who makes one that is will not have root read it for hours.
+const MOST_READ: u64 = 256 << 20;
+
+impl Content {
+    /// None if it cannot be read, or somebody has it open for writing.
+    pub(crate) fn of(fd: BorrowedFd<'_>) -> Option<Self> {
+        let open = File::from(open_quiet(fd).ok()?);
+        let mut hasher = blake3::Hasher::new();
+        let read = hasher.update_reader((&open).take(MOST_READ + 1)).ok()?.count();
+        (read <= MOST_READ).then(|| Self { digest: hasher.finalize().to_hex().to_string(), _open: open })
+    }
+}
+
 fn look(fd: BorrowedFd<'_>) -> Result<Access, Failure> {
     let now = brief(fd).map_err(refused("look at it again"))?;
-    Ok(Access { uid: now.uid, gid: now.gid, mode: now.mode & 0o7777, acl: None, capability: None })
+    Ok(Access { uid: now.uid, gid: now.gid, mode: now.mode & 0o7777, acl: None, capability: None, content: None })
 }

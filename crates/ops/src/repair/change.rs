@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use pwalk_fs::{Acl, Kind, Meta, Time};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::access::Access;
+use super::access::{Access, SET_IDS};
 
 /// A file or directory whose access is to be changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,10 +45,25 @@ impl Change {
         meta.id() == (self.dev, self.ino) && meta.kind() == self.kind && born_alike
     }
 
+    /// Whether a file loses what let it run with other rights.
+    pub(crate) fn drops_privilege(&self) -> bool {
+        !self.kind.is_dir() && has_more_privilege(&self.before, &self.after)
+    }
+
+    /// Whether a file gets what lets it run with other rights: only an undo does that.
+    pub(crate) fn gives_privilege(&self) -> bool {
+        !self.kind.is_dir() && has_more_privilege(&self.after, &self.before)
+    }
+
     /// Whether owner or group change.
     pub(crate) fn changes_hands(&self) -> bool {
         (self.before.uid, self.before.gid) != (self.after.uid, self.after.gid)
     }
+}
+
+/// Whether setuid, setgid or capabilities are on one side and not on the other.
+fn has_more_privilege(one: &Access, other: &Access) -> bool {
+    one.mode & SET_IDS & !other.mode != 0 || (one.capability.is_some() && one.capability != other.capability)
 }
 
 /// A change as it is written and read. What is written borrows, because a run may write millions.
@@ -88,6 +103,8 @@ struct Side {
     acl: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     capability: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    content: Option<String>,
 }
 
 /// A mode, in JSON as text of four octal digits.
@@ -112,9 +129,16 @@ impl TryFrom<String> for Octal {
 
 impl From<&Access> for Side {
     fn from(access: &Access) -> Self {
-        let Access { uid, gid, mode, acl, capability } = access;
+        let Access { uid, gid, mode, acl, capability, content } = access;
         let capability = capability.as_ref().map(|value| BASE64.encode(value));
-        Self { uid: *uid, gid: *gid, mode: Octal(*mode), acl: acl.as_ref().map(Acl::to_string), capability }
+        Self {
+            uid: *uid,
+            gid: *gid,
+            mode: Octal(*mode),
+            acl: acl.as_ref().map(Acl::to_string),
+            capability,
+            content: content.clone(),
+        }
     }
 }
 
@@ -130,6 +154,7 @@ impl TryFrom<Side> for Access {
             mode: side.mode.0,
             acl: acl.map_err(|_| "an access control list is not of the form user::rwx,user:1001:r--,…")?,
             capability: capability.map_err(|_| "capability is not base64")?,
+            content: side.content,
         })
     }
 }
@@ -212,7 +237,7 @@ mod tests {
     #[test]
     fn json_keeps_everything() {
         let acl = "user::rw-,user:7:rwx,group::---,mask::r--,other::---".parse().ok();
-        let before = Access { uid: 1, gid: 2, mode: 0o4640, acl, capability: Some(vec![1, 0, 255]) };
+        let before = Access { uid: 1, gid: 2, mode: 0o4640, acl, capability: Some(vec![1, 0, 255]), content: None };
         let change = Change {
             root: 3,
             path: b"/a/\xff\n".to_vec(),

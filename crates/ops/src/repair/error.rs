@@ -82,7 +82,7 @@ pub enum RepairError {
     },
     /// More changes than may be made unasked.
     #[error(
-        "there are more than {limit} changes to make; look at them without --apply, then add --yes{}",
+        "there are more than {limit} changes to make; look at the plan, then add --yes{}",
         if *.applied == 0 { "; nothing was changed".to_owned() } else { format!("; {applied} were made") }
     )]
     TooMany {

@@ -27,7 +27,7 @@ use super::privilege::Privilege;
 use super::protect::{Protected, below};
 use super::rules::Rules;
 use super::works::{Works, descriptors};
-use super::{Listener, RepairSummary, Ungrouped};
+use super::{Event, Listener, RepairSummary, Ungrouped};
 use visitor::Worker;
 
 /// What is done with a change.
@@ -58,7 +58,6 @@ struct Shared {
     linked: Linked,
     listener: Arc<dyn Listener>,
     purpose: Purpose,
-    journal: Option<(u64, u64)>,
     changes: AtomicU64,
     hard_linked: AtomicU64,
     left: AtomicU64,
@@ -90,8 +89,10 @@ pub(super) fn run(
         options.roots.iter().map(|path| root(path, &protected)).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
     let (given, roots, places) = without_nested(&options.roots, roots, places);
     let excluded: Vec<_> = roots.iter().map(|root| Excluded::of_root(&root.path, &options.exclude)).collect();
+    for (root, _) in roots.iter().zip(&excluded).filter(|(_, left)| **left == Left::Out) {
+        listener.hear(&Event::Left { path: &root.path, why: "is excluded" });
+    }
     let once = |purpose, progress: &dyn Progress| {
-        let journal = if let Purpose::Apply(works) = &purpose { works.journal_id() } else { None };
         let shared = Shared {
             rules: rules.clone(),
             roots: roots.clone(),
@@ -101,7 +102,6 @@ pub(super) fn run(
             linked: if options.hard_linked { Linked::Changed } else { Linked::LeftAlone },
             listener: Arc::clone(listener),
             purpose,
-            journal,
             changes: AtomicU64::new(0),
             hard_linked: AtomicU64::new(0),
             left: AtomicU64::new(0),
@@ -118,7 +118,7 @@ pub(super) fn run(
         }
         Doing::Apply(applying) => {
             ask(applying, |asked| once(Purpose::Ask(asked), progress))?;
-            let journal = Journal::create(&applying.journal_path()?, &roots)?;
+            let journal = Journal::create(&applying.journal_path()?, &roots, &places)?;
             once(Purpose::Apply(Works::new(journal, listener, applying.limit())), progress)
         }
     }
@@ -159,7 +159,7 @@ fn root(path: &[u8], protected: &Protected) -> Result<(Root, Vec<u8>), RepairErr
     let refusal = if meta.kind().is_dir() {
         protected.check(fd.as_fd()).map_err(failed)?
     } else {
-        protected.check(directory_of(&fd).map_err(failed)?.as_fd()).map_err(failed)?
+        protected.check_file(fd.as_fd(), directory_of(&fd).map_err(failed)?.as_fd()).map_err(failed)?
     };
     if let Some(refusal) = refusal {
         return Err(RepairError::Protected { path: path.to_vec(), how: refusal.how, system: refusal.system });

@@ -8,8 +8,9 @@
 //! The first frame says what was repaired, where, when and by whom. Nothing is ever written over: a journal is a new file.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::act::Failure;
 use super::change::{Change, Item, path_bytes, path_text};
 use super::error::RepairError;
+use super::protect::below;
 
 /// A given path, as a plan or a journal remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,10 +124,25 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Begins a new journal. The directory is made, for the owner alone, if it is missing.
-    pub(crate) fn create(path: &Path, roots: &[Root]) -> Result<Self, RepairError> {
-        let failed = |e: std::io::Error| RepairError::Journal { path: path.to_owned(), why: e.to_string(), made: 0 };
+    pub(crate) fn create(path: &Path, roots: &[Root], places: &[Vec<u8>]) -> Result<Self, RepairError> {
+        let because = |why: String| RepairError::Journal { path: path.to_owned(), why, made: 0 };
+        let failed = |e: std::io::Error| {
+            because(match e.kind() {
+                ErrorKind::AlreadyExists => {
+                    "there is such a file already, and it is never written over; give a new name".to_owned()
+                }
+                ErrorKind::PermissionDenied => format!("{e}; name another place with --journal"),
+                _ => e.to_string(),
+            })
+        };
         let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(failed)?;
+        let place = std::fs::canonicalize(parent).map_err(failed)?;
+        if places.iter().any(|root| below(place.as_os_str().as_bytes(), root).is_some()) {
+            return Err(because(
+                "it would be in the tree that is repaired; name another place with --journal".to_owned(),
+            ));
+        }
         let file = OpenOptions::new().write(true).read(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
         let journal = Self { path: path.to_owned(), file, next: AtomicU64::new(0), halted: Mutex::default() };
         journal.append(&frame(Header::new(JOURNAL, roots).line().as_bytes()).map_err(failed)?)?;
@@ -133,11 +150,6 @@ impl Journal {
         // The name, too, must survive a crash.
         File::open(parent).and_then(|dir| dir.sync_all()).map_err(failed)?;
         Ok(journal)
-    }
-
-    /// Device and inode: a repair does not repair its own journal.
-    pub(crate) fn id(&self) -> Option<(u64, u64)> {
-        pwalk_fs::stat_fd(&self.file, pwalk_fs::Freshness::Fresh).ok().map(|meta| meta.id())
     }
 
     /// Puts a group of changes on disk, and returns the number of the first. Once this failed it fails for good.
@@ -208,6 +220,27 @@ fn frame(lines: &[u8]) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
+/// Opens a file whose content is acted on: a regular one, that nobody but root and we can have written.
+pub(crate) fn open_own(path: &Path) -> Result<File, String> {
+    let file = OpenOptions::new().read(true).custom_flags(libc_nonblock()).open(path).map_err(|e| e.to_string())?;
+    let meta = file.metadata().map_err(|e| e.to_string())?;
+    if !meta.is_file() {
+        return Err("it is no regular file".to_owned());
+    }
+    let own = nix::unistd::geteuid().as_raw();
+    if ![0, own].contains(&meta.uid()) || meta.mode() & 0o022 != 0 {
+        return Err(
+            "others can write to it, or it belongs to somebody else; take it over first, if you trust it".to_owned()
+        );
+    }
+    Ok(file)
+}
+
+/// A fifo would make the opening wait for a writer.
+fn libc_nonblock() -> i32 {
+    i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0)
+}
+
 /// A journal that is read.
 pub(crate) struct Record {
     file: BufReader<File>,
@@ -220,7 +253,7 @@ impl Record {
     /// Opens a journal and looks through it: it must be whole, but for a last frame that was cut off.
     pub(crate) fn open(path: &Path) -> Result<Self, RepairError> {
         let failed = |why: String| RepairError::Unreadable { path: path.to_owned(), why };
-        let file = File::open(path).map_err(|e| failed(e.to_string()))?;
+        let file = open_own(path).map_err(&failed)?;
         let length = file.metadata().map_err(|e| failed(e.to_string()))?.len();
         let mut record = Self { file: BufReader::new(file), roots: Vec::new(), frames: Vec::new() };
         let first = match record.frame(0) {

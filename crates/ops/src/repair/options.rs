@@ -30,6 +30,8 @@ pub struct Applying {
     pub many: bool,
     /// Only tell what would be made: for an undo or a plan.
     pub dry_run: bool,
+    /// At most so many system calls a second, for an undo or a plan; a repair has it among the options of its walk.
+    pub max_iops: Option<u64>,
 }
 
 /// The most changes that are made unless more are allowed.
@@ -126,11 +128,14 @@ pub fn group_number(name: &str) -> Result<u32, RepairError> {
 pub fn user_number(name: &str) -> Result<u32, RepairError> {
     match User::from_name(name).map_err(|errno| lookup(name, errno))? {
         Some(user) => Ok(user.uid.as_raw()),
-        None => name.parse().map_err(|_| RepairError::NoSuchUser(name.to_owned())),
+        // The last number means nobody to the kernel.
+        None => {
+            name.parse().ok().filter(|uid| *uid != u32::MAX).ok_or_else(|| RepairError::NoSuchUser(name.to_owned()))
+        }
     }
 }
 
-fn group_exists(gid: u32) -> Result<(), RepairError> {
+pub(crate) fn group_exists(gid: u32) -> Result<(), RepairError> {
     match Group::from_gid(Gid::from_raw(gid)) {
         Ok(Some(_)) => Ok(()),
         Ok(None) => Err(RepairError::NoSuchGroup(gid.to_string())),
@@ -138,7 +143,7 @@ fn group_exists(gid: u32) -> Result<(), RepairError> {
     }
 }
 
-fn user_exists(uid: u32) -> Result<(), RepairError> {
+pub(crate) fn user_exists(uid: u32) -> Result<(), RepairError> {
     match User::from_uid(Uid::from_raw(uid)) {
         Ok(Some(_)) => Ok(()),
         Ok(None) => Err(RepairError::NoSuchUser(uid.to_string())),

@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 
 use super::change::{Change, Item};
 use super::error::RepairError;
-use super::journal::{Header, PLAN, Root};
+use super::journal::{Header, PLAN, Root, open_own};
 
 /// The last line.
 #[derive(Serialize, Deserialize)]
@@ -41,10 +41,12 @@ impl PlanFile {
     pub(crate) fn create(path: &Path, roots: &[Root]) -> Result<Self, RepairError> {
         let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let failed = |e| RepairError::plan(path, e);
-        if path.is_dir() {
-            return Err(RepairError::plan(path, "it is a directory"));
+        // What is renamed over is gone.
+        if std::fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
+            return Err(RepairError::plan(path, "there is something else than a regular file; give another name"));
         }
-        let mut file = BufWriter::new(NamedTempFile::new_in(parent).map_err(failed)?);
+        let named = NamedTempFile::new_in(parent).map_err(failed)?;
+        let mut file = BufWriter::new(named);
         file.write_all(Header::new(PLAN, roots).line().as_bytes()).map_err(failed)?;
         Ok(Self { path: path.to_owned(), state: Mutex::new((file, None)) })
     }
@@ -105,7 +107,7 @@ impl ReviewedPlan {
             if change.root >= plan.roots.len() {
                 return Err(failed(format!("{} belongs to no root", super::error::escaped(&change.path))));
             }
-            if let Some(why) = super::replay::keeps_set_ids(&change) {
+            if let Some(why) = super::plausible::what_no_rule_does(&change) {
                 return Err(failed(why));
             }
             plan.changes += 1;
@@ -133,5 +135,5 @@ impl ReviewedPlan {
 }
 
 fn read(path: &Path) -> Result<std::io::Lines<BufReader<File>>, String> {
-    File::open(path).map(|file| BufReader::new(file).lines()).map_err(|e| e.to_string())
+    open_own(path).map(|file| BufReader::new(file).lines())
 }

@@ -103,7 +103,14 @@ impl Protected {
             let (above_meta, above_mount) = (stat_fd(&above, Freshness::Fresh)?, mount_of(above.as_fd())?);
             let is_top = above_meta.id() == meta.id() && above_mount == mount;
             if is_top || above_mount != mount {
-                if let Some(system) = self.mount(mount).and_then(|mount| self.shows(&mount)) {
+                // Gone from the list, or no list at all: what it shows cannot be told from the system.
+                let Some(shown) = self.mount(mount) else {
+                    return refused("is in a mount that the kernel's list does not have, and may be part of", "/");
+                };
+                if !own_place && KERNEL.contains(&&*shown.fs_type) {
+                    return refused("is in a file system of the kernel's own, like", "/proc");
+                }
+                if let Some(system) = self.shows(&shown) {
                     return refused("is a part, mounted elsewhere, of", system);
                 }
                 own_place |= !is_top && self.is_ordinary(mount, meta.id());
@@ -119,6 +126,15 @@ impl Protected {
             }
             (held, meta, mount) = (Some(above), above_meta, above_mount);
         }
+    }
+
+    /// Whether a file may be repaired. It must not be mounted where it is from elsewhere, and its directory must not be the system's.
+    pub(crate) fn check_file(&self, file: BorrowedFd<'_>, dir: BorrowedFd<'_>) -> Result<Option<Refusal>, Errno> {
+        if mount_of(file)? != mount_of(dir)? {
+            return Ok(Some(Refusal { how: "is a file that is mounted there, and may be part of", system: "/" }));
+        }
+        let refusal = self.check(dir)?;
+        Ok(refusal.map(|refusal| if refusal.how == "is" { Refusal { how: "is inside", ..refusal } } else { refusal }))
     }
 
     /// Whether a mount is a file system with a place of its own: neither a system directory nor the kernel's.

@@ -12,13 +12,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use pwalk_engine::{Cancel, Ended, Permits};
-use pwalk_fs::{Errno, Freshness, attribute_of, stat_fd};
+use pwalk_engine::{Cancel, Ended, Permits, Throttle};
+use pwalk_fs::{Errno, Freshness, attribute_of, path_of, stat_fd};
 
 use super::access::{Access, CAPABILITY, SET_IDS, acl_of};
 use super::act::{Failure, Linked};
 use super::change::Change;
-use super::error::{RepairError, escaped};
+use super::error::RepairError;
 use super::fold::directory_of;
 use super::journal::{Journal, Record, Root};
 use super::options::{Applying, UNASKED};
@@ -108,6 +108,7 @@ struct Replay<'a> {
     cancel: &'a Cancel,
     listener: &'a Arc<dyn Listener>,
     works: Option<Works>,
+    throttle: Option<Throttle>,
     waiting: Vec<Pending>,
     lacking: Option<(u64, Vec<u8>, &'static str)>,
     summary: RepairSummary,
@@ -123,6 +124,7 @@ impl<'a> Replay<'a> {
             cancel,
             listener,
             works: None,
+            throttle: None,
             waiting: Vec::new(),
             lacking: None,
             summary: RepairSummary::new(),
@@ -130,8 +132,10 @@ impl<'a> Replay<'a> {
         };
         for (index, root) in roots.iter().enumerate() {
             let reach = Reach::open(root);
-            if let Ok(reach) = &reach {
-                replay.refuse_system(root, reach.root())?;
+            match &reach {
+                Ok(reach) => replay.refuse_system(root, reach.root())?,
+                // Told once, and not for each of its entries.
+                Err(errno) => listener.hear(&Event::Failed { path: &root.path, why: &gone(*errno) }),
             }
             replay.reached.insert(index, reach);
         }
@@ -141,9 +145,12 @@ impl<'a> Replay<'a> {
     /// A plan or a journal may come from anywhere; system directories are not for it either.
     fn refuse_system(&self, root: &Root, fd: &OwnedFd) -> Result<(), RepairError> {
         let failed = |errno| RepairError::Root { path: root.path.clone(), errno };
-        let is_dir = stat_fd(fd, Freshness::Fresh).map_err(failed)?.kind().is_dir();
-        let above = if is_dir { None } else { Some(directory_of(fd).map_err(failed)?) };
-        match self.protected.check(above.as_ref().unwrap_or(fd).as_fd()).map_err(failed)? {
+        let refusal = if stat_fd(fd, Freshness::Fresh).map_err(failed)?.kind().is_dir() {
+            self.protected.check(fd.as_fd())
+        } else {
+            directory_of(fd).and_then(|dir| self.protected.check_file(fd.as_fd(), dir.as_fd()))
+        };
+        match refusal.map_err(failed)? {
             None => Ok(()),
             Some(refusal) => {
                 Err(RepairError::Protected { path: root.path.clone(), how: refusal.how, system: refusal.system })
@@ -166,7 +173,9 @@ impl<'a> Replay<'a> {
     }
 
     fn begin(&mut self, applying: &Applying) -> Result<(), RepairError> {
-        let journal = Journal::create(&applying.journal_path()?, &self.roots)?;
+        let places = self.reached.values().flatten().filter_map(|reach| path_of(reach.root().as_fd()).ok());
+        let journal = Journal::create(&applying.journal_path()?, &self.roots, &places.collect::<Vec<_>>())?;
+        self.throttle = applying.max_iops.map(Throttle::new);
         self.works = Some(Works::new(journal, self.listener, applying.limit()));
         Ok(())
     }
@@ -178,9 +187,11 @@ impl<'a> Replay<'a> {
         self.summary.ended == Ended::Whole && !self.works.as_ref().is_some_and(Works::is_halted)
     }
 
-    fn fail(&mut self, path: &[u8], why: &Failure) {
+    fn fail(&mut self, change: &Change, why: &Failure) {
         self.summary.failed += 1;
-        self.listener.hear(&Event::Failed { path, why });
+        if !matches!(self.reached.get(&change.root), Some(Err(_))) {
+            self.listener.hear(&Event::Failed { path: &change.path, why });
+        }
     }
 
     /// Finds what a change is about: pinned, and the inode it was.
@@ -202,7 +213,7 @@ impl<'a> Replay<'a> {
         self.summary.entries += 1;
         match self.find(&mut change) {
             Ok(fd) => self.push(fd, change),
-            Err(why) => self.fail(&change.path, &why),
+            Err(why) => self.fail(&change, &why),
         }
     }
 
@@ -218,8 +229,8 @@ impl<'a> Replay<'a> {
                 let back = Change { after: change.before.clone(), before: now, ..change };
                 self.push(fd, back);
             }
-            Ok(_) => self.fail(&change.path, &Failure::Changed),
-            Err(why) => self.fail(&change.path, &why),
+            Ok(_) => self.fail(&change, &Failure::Changed),
+            Err(why) => self.fail(&change, &why),
         }
     }
 
@@ -229,20 +240,26 @@ impl<'a> Replay<'a> {
         let linked = if change.links > 1 { Linked::Changed } else { Linked::LeftAlone };
         self.waiting.push(Pending { change, holder: Holder::Own(fd), name: None, mount: 0, seen: None, linked });
         if let Some(group) = works.add(&mut self.waiting) {
-            works.make(group, Permits::UNLIMITED);
+            works.make(group, Permits::of(self.throttle.as_ref()));
         }
     }
 
     fn finish(mut self) -> Result<RepairSummary, RepairError> {
         if let Some(works) = self.works {
             if self.summary.ended == Ended::Whole {
-                works.make(works.rest(), Permits::UNLIMITED);
+                works.make(works.rest(), Permits::of(self.throttle.as_ref()));
             }
             self.summary.add_made(works.finish()?);
         }
         self.summary.elapsed = self.began.elapsed();
         Ok(self.summary)
     }
+}
+
+/// Why something cannot be found.
+fn gone(errno: Errno) -> Failure {
+    // As `Reach::open` says that another inode has its path.
+    if errno == Errno::STALE { Failure::Replaced } else { Failure::Refused { what: "find it", errno } }
 }
 
 /// The change that takes a change back.
@@ -256,6 +273,8 @@ fn access_of(fd: &OwnedFd, change: &Change) -> Result<Access, Errno> {
     if change.before.capability.is_some() {
         now.capability = attribute_of(fd.as_fd(), CAPABILITY)?;
     }
+    // Compared when it matters, and as late as can be: see `act::make`.
+    now.content.clone_from(&change.before.content);
     Ok(now)
 }
 
@@ -269,10 +288,4 @@ fn is_between(now: &Access, change: &Change) -> bool {
         && (now.acl == before.acl || now.acl == after.acl)
         && (now.capability == before.capability || now.capability == after.capability)
         && dropped
-}
-
-/// A change of a plan that somebody wrote into it: a file would keep setuid or setgid under another owner or group.
-pub(crate) fn keeps_set_ids(change: &Change) -> Option<String> {
-    let keeps = change.changes_hands() && !change.kind.is_dir() && change.after.mode & SET_IDS != 0;
-    keeps.then(|| format!("{} would keep setuid or setgid under another owner or group", escaped(&change.path)))
 }

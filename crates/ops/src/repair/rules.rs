@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     fn access(uid: u32, gid: u32, mode: u32) -> Access {
-        Access { uid, gid, mode, acl: None, capability: None }
+        Access { uid, gid, mode, acl: None, capability: None, content: None }
     }
 
     fn judged(rules: &Rules, kind: Kind, now: (u32, u32, u32), inherited: Option<u32>) -> Option<(u32, u32, u32)> {

@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pwalk_engine::{DirFd, Permits};
-use pwalk_fs::{Time, file_descriptor_limit, pin};
+use pwalk_fs::{Errno, Time, file_descriptor_limit, pin};
 
-use super::act::{Failure, Found, Linked, check, make};
+use super::act::{Content, Failure, Found, Linked, check, make};
 use super::change::Change;
 use super::error::RepairError;
 use super::journal::Journal;
@@ -50,6 +50,30 @@ pub(crate) struct Pending {
     pub(crate) linked: Linked,
 }
 
+/// What is to be changed: the holder itself, or a name in it, pinned.
+enum Pinned<'a> {
+    Held(&'a Holder),
+    Own(OwnedFd),
+}
+
+impl AsFd for Pinned<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Held(holder) => holder.as_fd(),
+            Self::Own(fd) => fd.as_fd(),
+        }
+    }
+}
+
+impl Pending {
+    fn pinned(&self) -> Result<Pinned<'_>, Errno> {
+        match &self.name {
+            None => Ok(Pinned::Held(&self.holder)),
+            Some(name) => pin(self.holder.as_fd(), name).map(Pinned::Own),
+        }
+    }
+}
+
 /// The most changes in a group.
 const MOST: usize = 4096;
 /// How long a group should take.
@@ -71,6 +95,7 @@ pub(crate) struct Works {
     /// Directories that are held open, by what waits and by what is being made.
     held: AtomicUsize,
     most_held: usize,
+    announced: AtomicU64,
     made: AtomicU64,
     failed: AtomicU64,
     /// Somebody else made the same change first.
@@ -108,6 +133,7 @@ impl Works {
             size: AtomicUsize::new(MOST / 8),
             held: AtomicUsize::new(0),
             most_held: descriptors(),
+            announced: AtomicU64::new(0),
             made: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             already: AtomicU64::new(0),
@@ -152,8 +178,8 @@ impl Works {
     }
 
     fn make_by(&self, group: Group, permits: Permits<'_>, hands: usize) -> bool {
-        let Group { changes, holders } = group;
-        let done = if changes.is_empty() { Ok(()) } else { self.try_make(&changes, permits, hands) };
+        let Group { mut changes, holders } = group;
+        let done = if changes.is_empty() { Ok(()) } else { self.try_make(&mut changes, permits, hands) };
         drop(changes);
         self.held.fetch_sub(holders, Relaxed);
         if let Err(error) = done {
@@ -163,14 +189,20 @@ impl Works {
         !self.is_halted()
     }
 
-    fn try_make(&self, group: &[Pending], permits: Permits<'_>, hands: usize) -> Result<(), RepairError> {
+    fn try_make(&self, group: &mut [Pending], permits: Permits<'_>, hands: usize) -> Result<(), RepairError> {
         if self.is_halted() {
             return Ok(());
         }
-        let so_far = self.made.load(Relaxed) + self.failed.load(Relaxed);
+        // Taken at once, so that two groups cannot pass the limit together.
+        let so_far = self.announced.fetch_add(group.len() as u64, Relaxed);
         if so_far + group.len() as u64 > self.limit {
             return Err(RepairError::TooMany { limit: self.limit, applied: self.made.load(Relaxed) });
         }
+        for pending in group.iter_mut().filter(|pending| pending.change.drops_privilege()) {
+            let content = pending.pinned().ok().and_then(|pinned| Content::of(pinned.as_fd()));
+            pending.change.before.content = content.map(|content| content.digest);
+        }
+        let group = &*group;
         let first = self.journal.announce(group.iter().map(|pending| &pending.change))?;
         self.syslog.tell(group.iter().map(|pending| &pending.change));
         let began = Instant::now();
@@ -226,16 +258,10 @@ impl Works {
 
     /// Whether it was for us to change.
     fn try_one(&self, pending: &Pending) -> Result<bool, Failure> {
-        let Pending { change, holder, name, mount, seen, linked } = pending;
-        let pinned = match name {
-            None => None,
-            Some(name) => {
-                let refused = |errno| Failure::Refused { what: "open it", errno };
-                Some(pin(holder.as_fd(), name).map_err(refused)?)
-            }
-        };
-        let fd = pinned.as_ref().map_or(holder.as_fd(), AsFd::as_fd);
-        match check(fd, change, *seen, *linked, pinned.is_some().then_some(*mount))? {
+        let Pending { change, name, mount, seen, linked, .. } = pending;
+        let pinned = pending.pinned().map_err(|errno| Failure::Refused { what: "open it", errno })?;
+        let fd = pinned.as_fd();
+        match check(fd, change, *seen, *linked, name.is_some().then_some(*mount))? {
             Found::AsItWas => make(fd, change).map(|()| true),
             Found::AsItShould => Ok(false),
         }
@@ -257,11 +283,6 @@ impl Works {
             journal: journal?.map(Path::to_owned),
             is_logged: self.syslog.is_heard(),
         })
-    }
-
-    /// Device and inode of the journal.
-    pub(crate) fn journal_id(&self) -> Option<(u64, u64)> {
-        self.journal.id()
     }
 }
 

@@ -48,7 +48,7 @@ fn an_undo_restores_the_exact_former_state() {
     assert_eq!(folder.state(), after);
     // A journal is a new file, always.
     let (ran, _) = folder.apply("journal", &["--force-group-writable"]);
-    assert!(ran.expect(3).stderr.contains("exists"), "never written over");
+    assert!(ran.expect(3).stderr.contains("never written over"));
 }
 
 #[test]
@@ -228,8 +228,66 @@ fn root_keeps_its_journals_where_state_belongs() {
     let ran = in_own_mounts(script, &[("TOP", &folder.top)]).expect(0);
     assert_eq!(ran.text(), "700 0\n600 0\n2\n", "{}", ran.stderr);
     assert!(ran.stderr.contains("--undo /var/lib/pwalk/repair-"), "{}", ran.stderr);
-    // A journal in the folder is not repaired itself.
-    let inside = folder.top.join("journal");
-    run(pwalk(["repair", "--apply", "--journal"]).arg(&inside).arg(&folder.top)).expect(0);
-    assert_eq!(access(&inside), "0:100 600");
+    // Not in the folder, where the next run would repair it.
+    let inside = folder.dir("inside", ALICE, USERS, 0o2750).join("journal");
+    let ran = run(pwalk(["repair", "--apply", "--journal"]).arg(&inside).arg(&folder.top)).expect(3);
+    assert!(ran.stderr.contains("in the tree that is repaired") && !inside.exists(), "{}", ran.stderr);
+}
+
+#[test]
+fn an_undo_gives_no_rights_to_what_somebody_wrote_meanwhile() {
+    if !is_root() {
+        return;
+    }
+    let folder = Folder::new();
+    for name in ["as it was", "other content", "being written", "capable"] {
+        folder.file(name, 0, 0, if name == "capable" { 0o755 } else { 0o6755 });
+    }
+    let path = |name: &str| folder.top.join(name);
+    // Version 2, effective: CAP_NET_RAW.
+    let value = [1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    rustix::fs::setxattr(path("capable"), c"security.capability", &value, rustix::fs::XattrFlags::empty()).unwrap();
+    let (ran, journal) = folder.apply("journal", &["--chown-from", "root", "--chown-to", "games:users"]);
+    ran.expect(0);
+    // The new owner writes, of the same length, and sets the times back.
+    for name in ["other content", "capable"] {
+        let times = std::fs::metadata(path(name)).unwrap().modified().unwrap();
+        std::fs::write(path(name), name.to_uppercase()).unwrap();
+        std::fs::File::open(path(name)).unwrap().set_modified(times).unwrap();
+    }
+    let writer = std::fs::OpenOptions::new().append(true).open(path("being written")).unwrap();
+    let ran = folder.undo(&journal, "undone").expect(1);
+    for name in ["other content", "being written", "capable"] {
+        assert!(
+            ran.stderr.contains(&format!("/{name} was not changed: given back without its setuid")),
+            "{}",
+            ran.stderr
+        );
+        assert_eq!(access(&path(name)), "0:0 755", "{name}");
+    }
+    assert!(rustix::fs::getxattr(path("capable"), c"security.capability", &mut [0; 64]).is_err());
+    assert_eq!(access(&path("as it was")), "0:0 6755");
+    drop(writer);
+}
+
+#[test]
+fn a_journal_that_others_could_have_written_is_refused() {
+    if !is_root() {
+        return;
+    }
+    let folder = Folder::new();
+    folder.file("file", ALICE, ALICE, 0o600);
+    let (ran, journal) = folder.apply("journal", &[]);
+    ran.expect(0);
+    let fifo = folder.beside("fifo");
+    oracle("mkfifo", [fifo.as_os_str()]);
+    for (uid, mode, path) in [(ALICE, 0o600, &journal), (0, 0o620, &journal), (0, 0o602, &journal), (0, 0o600, &fifo)] {
+        own(path, uid, 0, mode);
+        for option in ["--undo", "--apply-plan"] {
+            let ran = run(pwalk(["repair", option]).arg(path)).expect(3);
+            let says = if path == &fifo { "no regular file" } else { "belongs to somebody else" };
+            assert!(ran.stderr.contains(says), "{}", ran.stderr);
+        }
+    }
+    assert_eq!(access(&folder.top.join("file")), "54321:100 640");
 }

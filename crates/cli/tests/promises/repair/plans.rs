@@ -111,6 +111,18 @@ fn a_plan_that_is_none_changes_nothing() {
         ("line 2", format!("{}\n{}\n", lines[0], lines[1].replace("\"0640\"", "\"0999\""))),
         ("belongs to no root", format!("{}\n{}\n", lines[0], lines[1].replace("\"root\":0", "\"root\":1"))),
         ("keep setuid", format!("{}\n{}\n", lines[0], lines[1].replace("\"0640\"", "\"4640\""))),
+        (
+            "no repair gives",
+            format!("{}\n{}\n", lines[0], lines[1].replace("\"4600\"", "\"0600\"").replace("\"0640\"", "\"2640\"")),
+        ),
+        ("other bits", format!("{}\n{}\n", lines[0], lines[1].replace("\"0640\"", "\"0646\""))),
+        ("other bits", format!("{}\n{}\n", lines[0], lines[1].replace("\"0640\"", "\"0440\""))),
+        ("no such user or group", format!("{}\n{}\n", lines[0], lines[1].replace("\"gid\":100", "\"gid\":77777"))),
+        ("no such user or group", format!("{}\n{}\n", lines[0], lines[1].replace("\"gid\":100", "\"gid\":4294967295"))),
+        (
+            "access control list",
+            format!("{}\n{}\n", lines[0], lines[1].replace("\"0640\"", "\"0640\",\"acl\":\"user::rwx\"")),
+        ),
         // A path that leads out of the root.
         ("was not changed", format!("{}\n{}\n", lines[0], lines[1].replace("/shared/file", "/shared/../shared/file"))),
         ("system directory", format!("{in_etc}\n{}\n", lines[1])),
@@ -122,6 +134,16 @@ fn a_plan_that_is_none_changes_nothing() {
         assert_eq!(folder.state(), before, "{says}");
     }
     assert!(!folder.beside("bad.journal").exists());
+    // Nothing but a regular file is written over.
+    let fifo = folder.beside("fifo");
+    crate::common::oracle("mkfifo", [fifo.as_os_str()]);
+    let link = folder.beside("link");
+    std::os::unix::fs::symlink(folder.beside("plan"), &link).unwrap();
+    for place in [fifo.to_str().unwrap(), link.to_str().unwrap(), "/dev/full", "-"] {
+        let ran = run(pwalk(["repair", "--plan", place]).arg(&folder.top)).expect(3);
+        assert!(ran.stderr.contains("cannot write the plan"), "{place}: {}", ran.stderr);
+    }
+    assert!(link.is_symlink());
 }
 
 #[test]

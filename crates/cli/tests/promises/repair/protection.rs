@@ -53,6 +53,13 @@ fn mounts_neither_hide_the_system_nor_make_others_part_of_it() {
     let script = "mount --rbind / $TOP; $PWALK repair $TOP/tmp --depth 0 2>&1 || true; ! $PWALK repair $TOP/etc/init.d";
     let ran = in_own_mounts(&script.replace(" --depth 0", " --exclude $TOP/tmp"), &[("TOP", &folder.top)]).expect(0);
     assert!(!ran.text().contains("refused") && ran.stderr.contains("refused"), "{} {}", ran.text(), ran.stderr);
+    // A file of the system's that is mounted over another, a mount that the kernel's list has no more, a list that is not there.
+    let file = folder.file("file", ALICE, 100, 0o640);
+    let script = "mount --bind /etc/passwd $FILE; ! $PWALK repair $FILE; mkdir $TOP/m; mount --bind /usr/share $TOP/m; cd $TOP/m/doc; \
+        umount -l $TOP/m; ! $PWALK repair .; mount --bind /usr/share $TOP/m; mount -t proc none $TOP/m/doc; ! $PWALK repair $TOP/m/doc; \
+        mount -t tmpfs none /proc; ! $PWALK repair $TOP/m";
+    let ran = in_own_mounts(script, &[("TOP", &folder.top), ("FILE", &file)]).expect(0);
+    assert_eq!(ran.stderr.matches("refused").count(), 4, "{}", ran.stderr);
     // A file system with a place of its own is nobody's system, wherever it is mounted; what is the kernel's stays the kernel's.
     let script = "mount -t tmpfs none /var/cache; mkdir -p /var/cache/data/x; chgrp 100 /var/cache/data; \
         $PWALK repair /var/cache/data; mount -t tmpfs none /sys/fs; mkdir /sys/fs/x; ! $PWALK repair /sys/fs/x; \

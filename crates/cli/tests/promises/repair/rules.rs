@@ -228,7 +228,7 @@ fn groups_can_be_named_private_and_owners_replaced() {
         (vec!["--change-gids", "54321"], "54321"),
         (vec!["--chown-from", "no-such-user", "--chown-to", "games:games"], "no-such-user"),
         (vec!["--chown-from", "1", "--chown-to", "54321:games"], "54321"),
-        (vec!["--chown-from", "1", "--chown-to", "games"], "there is no group"),
+        (vec!["--chown-from", "1", "--chown-to", "games"], "both a user and a group"),
         (vec!["--chown-from", "1"], "--chown-to"),
         (vec!["--exclude-from", "/no/such/list"], "/no/such/list"),
     ] {
@@ -306,7 +306,7 @@ fn paths_within_each_other_are_one() {
     // By itself it has no group to inherit.
     own(&below.join("file"), ALICE, ALICE, 0o600);
     let alone = run(pwalk(["repair"]).arg(below.join("file"))).expect(1);
-    assert!(alone.stderr.contains("1 entry has a private group"), "{}", alone.stderr);
+    assert!(alone.stderr.contains("1 entry with a private group"), "{}", alone.stderr);
     own(&below.join("file"), ALICE, USERS, 0o600);
     assert!(run(pwalk(["repair"]).arg(below.join("file"))).expect(0).text().ends_with("file: mode 0600 -> 0640\n"));
 }

@@ -94,12 +94,16 @@ impl Shared {
         &self,
         fd: &DirFd,
         meta: &Meta,
+        root: usize,
         parent: Option<&Folder>,
         path: &dyn Fn() -> Vec<u8>,
     ) -> Result<u64, String> {
         let untold = |errno| format!("cannot be told from a mount ({errno})");
         let Some(parent) = parent else {
-            // What was checked before the walk was what the path led to; this is what was opened.
+            // What was checked, and planned, before was what the path led to then; this is what was opened.
+            if self.roots[root].id != Some(meta.id()) {
+                return Err("is another directory than it was a moment ago".to_owned());
+            }
             return match self.protected.check(fd.as_fd()) {
                 Ok(None) if meta.mount_root.is_some() => Ok(0),
                 Ok(None) => mount_of(fd.as_fd()).map_err(untold),

@@ -12,6 +12,7 @@ use pwalk_fs::{Errno, Freshness, Kind, Meta, pin_path, stat_fd};
 use super::look::{Look, Place};
 use super::{Folder, Purpose, Shared, directory_of};
 use crate::repair::Event;
+use crate::repair::act::Failure;
 use crate::repair::change::Change;
 use crate::repair::exclude::{Excluded, Left};
 use crate::repair::works::{Holder, Pending};
@@ -42,9 +43,11 @@ impl Visitor for Worker {
         let Left::In(excluded) = excluded else { return nothing() };
         let (Some(meta), Some(fd)) = (dir.meta(), dir.open_fd()) else { return nothing() };
         let path = || shared.path_of(dir);
-        let mount = match shared.refuse(&fd, meta, parent, &path) {
+        let mount = match shared.refuse(&fd, meta, dir.root(), parent, &path) {
             Ok(mount) => mount,
             Err(why) => {
+                // A path that was given and is not repaired is more than something left alone on the way.
+                shared.failed.fetch_add(u64::from(parent.is_none()), Relaxed);
                 shared.leave_alone(&shared.left, &path(), &why);
                 return nothing();
             }
@@ -79,9 +82,6 @@ impl Visitor for Worker {
                 continue;
             }
             let Some(meta) = entry.meta.filter(|meta| meta.kind() == Kind::File) else { continue };
-            if shared.journal == Some(meta.id()) {
-                continue;
-            }
             let path = || {
                 let mut path = above.get_or_init(|| shared.path_of(&dir)).clone();
                 join(&mut path, entry.name);
@@ -206,7 +206,12 @@ impl Shared {
             return Ok(None);
         }
         let own = &self.roots[root].path;
-        if let Some(refusal) = self.protected.check(directory_of(&fd)?.as_fd())? {
+        if self.roots[root].id != Some(meta.id()) {
+            self.failed.fetch_add(1, Relaxed);
+            self.tell(&Event::Failed { path: own, why: &Failure::Replaced });
+            return Ok(None);
+        }
+        if let Some(refusal) = self.protected.check_file(fd.as_fd(), directory_of(&fd)?.as_fd())? {
             let why = format!("{} the system directory {}", refusal.how, refusal.system);
             self.leave_alone(&self.left, own, &why);
             return Ok(None);
