@@ -87,6 +87,7 @@ impl Told {
 
     fn trouble(&self, event: &str, path: &[u8], why: &str) {
         if self.how == How::Json {
+            let why = why.trim_start_matches(": ");
             let (path, path_bytes) = path_text(path);
             let mut value = json!({"event": event, "path": path, "why": why});
             if let Some(bytes) = path_bytes {
@@ -94,7 +95,8 @@ impl Told {
             }
             return self.json(&value);
         }
-        say(format_args!("pwalk: {} {why}", shown(path)));
+        let blank = if why.starts_with(':') { "" } else { " " };
+        say(format_args!("pwalk: {}{blank}{why}", shown(path)));
     }
 
     /// The run was refused, or ended by an error.
@@ -131,7 +133,7 @@ impl Listener for Told {
             Event::Planned(changes) => self.changes("planned", changes),
             Event::Made(change) if self.how == How::Json => self.changes("made", std::slice::from_ref(change)),
             Event::Made(_) => {}
-            Event::Failed { path, why } => self.trouble("failed", path, &format!("was not changed: {why}")),
+            Event::Failed { path, why } => self.trouble("failed", path, &format!(": {why}")),
             Event::Left { .. } if self.quiet && self.how != How::Json => {}
             Event::Left { path, why } => self.trouble("left", path, &format!("{why}; left alone")),
             Event::Unread(error) if self.how == How::Json => self.trouble("unread", &error.path, &error.to_string()),

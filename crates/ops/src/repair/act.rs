@@ -11,7 +11,8 @@ use std::io::Read;
 use std::os::fd::BorrowedFd;
 
 use pwalk_fs::{
-    ACCESS_ACL, Errno, Freshness, Meta, Time, brief, mount_of, open_quiet, set_attribute, set_mode, set_owner, stat_fd,
+    ACCESS_ACL, Errno, Freshness, Kind, Meta, Time, brief, mount_of, open_quiet, set_attribute, set_mode, set_owner,
+    stat_fd,
 };
 
 use super::access::{Access, CAPABILITY, SET_IDS, acl_of};
@@ -38,7 +39,7 @@ pub enum Failure {
         errno: Errno,
     },
     /// An undo, of a file whose content is not what it was, or is being written: it gets no setuid, setgid or capabilities back.
-    #[error("given back without its setuid, setgid or capabilities, because its content may not be what it was")]
+    #[error("it got no setuid, setgid or capabilities back, because its content may not be what it was")]
     Altered,
     /// It is no path below a root.
     #[error("it is not below the path that the plan or journal is for")]
@@ -149,11 +150,16 @@ pub(crate) fn make(fd: BorrowedFd<'_>, change: &Change) -> Result<(), Failure> {
         mode = look(fd)?.mode;
     }
     // Kept until all is set: meanwhile nobody can open it for writing unnoticed.
-    let content = change.gives_privilege().then(|| Content::of(fd)).flatten();
-    if change.gives_privilege() && content.as_ref().map(|content| &content.digest) != after.content.as_ref() {
-        set_mode_to(after.mode & !SET_IDS)?;
-        return Err(Failure::Altered);
-    }
+    let _content = if change.gives_privilege() {
+        let content = Content::of(fd).filter(|content| after.content.as_ref() == Some(&content.digest));
+        if content.is_none() {
+            set_mode_to(after.mode & !SET_IDS)?;
+            return Err(Failure::Altered);
+        }
+        content
+    } else {
+        None
+    };
     if mode != after.mode {
         set_mode_to(after.mode)?;
     }
@@ -177,6 +183,10 @@ const MOST_READ: u64 = 256 << 20;
 impl Content {
     /// None if it cannot be read, or somebody has it open for writing.
     pub(crate) fn of(fd: BorrowedFd<'_>) -> Option<Self> {
+        // To open a device is to do something to it.
+        if Kind::from_mode(brief(fd).ok()?.mode) != Kind::File {
+            return None;
+        }
         let open = File::from(open_quiet(fd).ok()?);
         let mut hasher = blake3::Hasher::new();
         let read = hasher.update_reader((&open).take(MOST_READ + 1)).ok()?.count();

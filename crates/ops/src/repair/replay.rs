@@ -196,10 +196,9 @@ impl<'a> Replay<'a> {
 
     /// Finds what a change is about: pinned, and the inode it was.
     fn find(&mut self, change: &mut Change) -> Result<Arc<OwnedFd>, Failure> {
-        let refused = |errno| Failure::Refused { what: "find it", errno };
-        let Some(reach) = self.reached.get_mut(&change.root) else { return Err(refused(Errno::NOENT)) };
-        let reach =
-            reach.as_mut().map_err(|errno| if *errno == Errno::STALE { Failure::Replaced } else { refused(*errno) })?;
+        let refused = |errno| if errno == Errno::INVAL { Failure::Outside } else { gone(errno) };
+        let Some(reach) = self.reached.get_mut(&change.root) else { return Err(Failure::Outside) };
+        let reach = reach.as_mut().map_err(|errno| gone(*errno))?;
         let fd = reach.pin(&change.path).map_err(refused)?;
         change.dev = reach.device(change.dev);
         let meta = stat_fd(&fd, Freshness::Fresh).map_err(refused)?;

@@ -45,7 +45,7 @@ impl Syslog {
 
     /// Tells of those that were not made after all.
     pub(crate) fn take_back<'a>(&self, changes: impl Iterator<Item = (&'a Change, &'a Failure)>) {
-        self.send(changes.map(|(change, why)| (change, format!("was not changed: {why}"))));
+        self.send(changes.map(|(change, why)| (change, format!("not as announced: {why}"))));
     }
 
     fn send<'a>(&self, messages: impl Iterator<Item = (&'a Change, String)>) {
