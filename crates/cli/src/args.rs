@@ -27,6 +27,7 @@ pub(crate) struct Usage(pub(crate) String);
   pwalk walk /data                         one line per directory
   pwalk find /data -name '*.bam' -size +1G find's own language, in parallel
   pwalk repair /shared                     what is wrong with its permissions
+  pwalk copy /data/run7 /backup            what cp -a does, in parallel
   pwalk --NoSnap --header /data            the classic call: CSV on standard output
 
 Exit codes: 0 complete, 1 finished but something could not be read (PARTIAL),
@@ -47,6 +48,8 @@ pub(crate) enum Command {
     Find(crate::find::FindArgs),
     /// Repair the permissions of shared folders: plans, applies, undoes
     Repair(crate::repair::RepairArgs),
+    /// Copy trees, fast and faithfully
+    Copy(crate::copy::CopyArgs),
     /// Print the completions for a shell
     Completions {
         /// The shell

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pwalk_engine::{Progress, Snapshot, Stall};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::args::ProgressMode;
 use crate::human::{bytes, count, shown};
@@ -44,6 +44,37 @@ impl Show {
         matches!(self.how, How::Json)
     }
 
+    /// Whether anybody sees progress.
+    pub(crate) fn is_seen(&self) -> bool {
+        !matches!(self.how, How::Nothing)
+    }
+
+    /// Lets the process have as many files open as it may; a failure is told.
+    pub(crate) fn raise_file_descriptor_limit(&self) {
+        pwalk_fs::raise_file_descriptor_limit().unwrap_or_else(|error| {
+            self.say(&format!("pwalk: cannot raise the limit of open files ({error}); going on with the present one"));
+            0
+        });
+    }
+
+    /// Shows how far it is, `elapsed` after the start.
+    pub(crate) fn line(&self, elapsed: Duration, text: impl Fn() -> String, json: impl Fn() -> Value) {
+        match &self.how {
+            How::Nothing => {}
+            How::Bar(bar) => {
+                bar.set_message(text());
+                bar.tick();
+            }
+            How::Lines => {
+                if elapsed.saturating_sub(self.last.get()) >= Duration::from_secs(1) {
+                    self.last.set(elapsed);
+                    self.say(&text());
+                }
+            }
+            How::Json => self.say(&json().to_string()),
+        }
+    }
+
     /// Takes the line away.
     pub(crate) fn finish(&self) {
         if let How::Bar(bar) = &self.how {
@@ -75,27 +106,17 @@ fn bar() -> ProgressBar {
 
 impl Progress for Show {
     fn tick(&self, s: &Snapshot) {
-        match &self.how {
-            How::Nothing => {}
-            How::Bar(bar) => {
-                bar.set_message(line(s));
-                bar.tick();
-            }
-            How::Lines => {
-                if s.elapsed.saturating_sub(self.last.get()) >= Duration::from_secs(1) {
-                    self.last.set(s.elapsed);
-                    self.say(&line(s));
-                }
-            }
-            How::Json => self.say(
-                &json!({
+        self.line(
+            s.elapsed,
+            || line(s),
+            || {
+                json!({
                     "event": "progress", "entries": s.entries, "directories": s.dirs, "bytes": s.bytes,
                     "errors": s.errors, "seconds": s.elapsed.as_secs_f64(), "workers": s.workers,
                     "current": s.current.as_deref().map(shown),
                 })
-                .to_string(),
-            ),
-        }
+            },
+        );
     }
 
     fn stalled(&self, stall: &Stall) {

@@ -152,10 +152,7 @@ struct WalkArgs {
 pub(crate) fn run(args: &RepairArgs) -> anyhow::Result<Exit> {
     let cancel = cancel_on_signals()?;
     let show = Show::new(args.progress, args.quiet);
-    pwalk_fs::raise_file_descriptor_limit().unwrap_or_else(|error| {
-        show.say(&format!("pwalk: cannot raise the limit of open files ({error}); going on with the present one"));
-        0
-    });
+    show.raise_file_descriptor_limit();
     let out = Out::new();
     let told = Arc::new(Told::new(&out, &cancel, args));
     let done = go(args, &cancel, &told, &show);

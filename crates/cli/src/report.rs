@@ -46,10 +46,7 @@ pub(crate) fn roots(paths: &[PathBuf]) -> Vec<Vec<u8>> {
 
 /// Runs a report and tells what came of it.
 pub(crate) fn run_with(options: &ReportOptions, show: &Show, quiet: bool) -> anyhow::Result<Exit> {
-    pwalk_fs::raise_file_descriptor_limit().unwrap_or_else(|error| {
-        show.say(&format!("pwalk: cannot raise the limit of open files ({error}); going on with the present one"));
-        0
-    });
+    show.raise_file_descriptor_limit();
     let done = report::run(options, show);
     show.finish();
     let summary = match done {

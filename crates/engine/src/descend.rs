@@ -55,7 +55,7 @@ impl<V: Visitor> Worker<V> {
             slot.call(|| open_checked(&shared, &parent, &names, &child))?
         };
         let still_needed = shared.fds.done(&parent, 1);
-        if still_needed && parent.fd.lock().is_none() {
+        if still_needed && parent.fd.get().is_none() {
             // It was closed under pressure and opened again: it may be closed again.
             shared.fds.may_lose(&parent);
         }
@@ -82,7 +82,7 @@ impl<V: Visitor> Worker<V> {
         meta: Meta,
     ) -> Result<(), Quit> {
         let dir = Arc::new(new_dir(parent, names, child, Some(meta)));
-        *dir.fd.lock() = Some(Arc::clone(&fd));
+        dir.fd.set(Arc::clone(&fd));
         self.enter(dir, fd)
     }
 
@@ -141,7 +141,7 @@ impl<V: Visitor> Worker<V> {
         match opened {
             Ok((fd, meta)) => {
                 let dir = Arc::new(Dir::new(None, name, index, Some(meta)));
-                *dir.fd.lock() = Some(Arc::clone(&fd));
+                dir.fd.set(Arc::clone(&fd));
                 self.enter(dir, fd)
             }
             Err(lost) => {

@@ -16,12 +16,11 @@ use std::ffi::CStr;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-use pwalk_fs::Meta;
+use pwalk_fs::{Links, Meta};
 
 use crate::Totals;
-use crate::fds::Held;
+use crate::fds::{Keeper, Node};
 use crate::hands::DirFd;
-use crate::lock::Lock;
 use crate::totals::Sums;
 
 /// How far a directory was read.
@@ -51,7 +50,7 @@ pub struct Dir<S> {
     pub(crate) listing: AtomicU8,
     /// Work that may still need the descriptor: the listing, slices to stat, children to open.
     pub(crate) users: AtomicUsize,
-    pub(crate) fd: Lock<Option<Arc<Held>>>,
+    pub(crate) fd: Keeper,
     /// Calls in this directory that were given up: after a few the rest is not tried any more.
     pub(crate) timeouts: AtomicU8,
 }
@@ -76,7 +75,7 @@ impl<S> Dir<S> {
             sums,
             listing: AtomicU8::new(Listing::Unread as u8),
             users: AtomicUsize::new(1),
-            fd: Lock::new(None),
+            fd: Keeper::default(),
             timeouts: AtomicU8::new(0),
         }
     }
@@ -173,7 +172,7 @@ impl<S> Dir<S> {
     /// Its descriptor, while it is open: always when it is entered. Later [`Context::fd`](crate::Context::fd) opens it again if
     /// need be.
     pub fn open_fd(&self) -> Option<DirFd> {
-        self.fd.lock().clone().map(DirFd)
+        self.fd.get().map(DirFd)
     }
 
     /// Whether `id` (device, inode) is this directory or one above it: a link to it would lead in a circle.
@@ -186,6 +185,28 @@ impl<S> Dir<S> {
             at = dir.parent.as_deref();
         }
         false
+    }
+}
+
+impl<S> Node for Dir<S> {
+    fn above(&self) -> Option<&Arc<Self>> {
+        self.parent.as_ref()
+    }
+
+    fn name(&self) -> &CStr {
+        &self.name
+    }
+
+    fn links(&self) -> Links {
+        if self.via_link { Links::Follow } else { Links::NoFollow }
+    }
+
+    fn id(&self) -> Option<(u64, u64)> {
+        self.meta.as_ref().map(Meta::id)
+    }
+
+    fn keeper(&self) -> &Keeper {
+        &self.fd
     }
 }
 

@@ -9,8 +9,11 @@
 //! at every level.
 //!
 //! Slower, never wrong: a directory that cannot be found again where it was is reported as replaced.
+//!
+//! What is kept so need not be a directory of the walk: a copy keeps those that it makes ([`Node`]).
 
 use std::collections::VecDeque;
+use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
@@ -27,7 +30,7 @@ const PLENTY: usize = 8192;
 
 /// An open directory, counted while it is open.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub struct Held {
     fd: OwnedFd,
     open: Arc<AtomicUsize>,
 }
@@ -44,16 +47,52 @@ impl Drop for Held {
     }
 }
 
-pub(crate) struct Fds<S> {
+/// A directory that is known by its name in another, and may be open.
+pub trait Node: Sized {
+    /// The directory it is in; none for a root, which stays open.
+    fn above(&self) -> Option<&Arc<Self>>;
+    /// Its name there; for a root its path.
+    fn name(&self) -> &CStr;
+    /// Whether its name is a link that is followed.
+    fn links(&self) -> Links;
+    /// Its identity, if it is known.
+    fn id(&self) -> Option<(u64, u64)>;
+    /// Where its descriptor is kept.
+    fn keeper(&self) -> &Keeper;
+}
+
+/// Where a descriptor is kept, or was.
+#[derive(Debug, Default)]
+pub struct Keeper(Lock<Option<Arc<Held>>>);
+
+impl Keeper {
+    /// The descriptor, if it is open.
+    pub fn get(&self) -> Option<Arc<Held>> {
+        self.0.lock().clone()
+    }
+
+    /// Keeps a descriptor.
+    pub fn set(&self, fd: Arc<Held>) {
+        *self.0.lock() = Some(fd);
+    }
+
+    /// Gives it up; whoever uses it right now closes it a moment later.
+    pub fn take(&self) -> Option<Arc<Held>> {
+        self.0.lock().take()
+    }
+}
+
+/// Open directories, within a budget.
+pub struct Fds<N> {
     budget: usize,
     open: Arc<AtomicUsize>,
-    waiting: Lock<VecDeque<Weak<Dir<S>>>>,
+    waiting: Lock<VecDeque<Weak<N>>>,
     keep_until_leave: bool,
 }
 
 /// Why something could not be read.
-#[derive(Clone, Copy)]
-pub(crate) enum Lost {
+#[derive(Clone, Copy, Debug)]
+pub enum Lost {
     /// The kernel said no.
     Errno(Errno),
     /// It is not there any more; something else is.
@@ -64,9 +103,9 @@ pub(crate) enum Lost {
     Timeout,
 }
 
-impl<S> Fds<S> {
+impl<N: Node> Fds<N> {
     /// A budget for this process and, with it, how many workers it can feed.
-    pub(crate) fn new(limit: Option<usize>, keep_until_leave: bool) -> (Self, usize) {
+    pub fn new(limit: Option<usize>, keep_until_leave: bool) -> (Self, usize) {
         let process = usize::try_from(file_descriptor_limit()).unwrap_or(usize::MAX);
         let budget = limit.unwrap_or(PLENTY).min(process.saturating_sub(RESERVED)).clamp(8, PLENTY);
         let fds = Self { budget, open: Arc::default(), waiting: Lock::default(), keep_until_leave };
@@ -75,12 +114,15 @@ impl<S> Fds<S> {
     }
 
     /// Whether directories should be read to their end instead of waiting open.
-    pub(crate) fn is_tight(&self) -> bool {
+    pub fn is_tight(&self) -> bool {
         self.open.load(Relaxed) > self.budget / 2
     }
 
     /// Runs an opening call, making room before and, where the kernel says there is none, again.
-    pub(crate) fn open(&self, mut call: impl FnMut() -> Result<OwnedFd, Errno>) -> Result<Arc<Held>, Errno> {
+    ///
+    /// # Errors
+    /// What the call says.
+    pub fn open(&self, mut call: impl FnMut() -> Result<OwnedFd, Errno>) -> Result<Arc<Held>, Errno> {
         if self.open.load(Relaxed) >= self.budget {
             self.close_waiting(1);
         }
@@ -97,7 +139,7 @@ impl<S> Fds<S> {
     }
 
     /// Notes that `dir` waits with its descriptor open, and may lose it.
-    pub(crate) fn may_lose(&self, dir: &Arc<Dir<S>>) {
+    pub fn may_lose(&self, dir: &Arc<N>) {
         let mut waiting = self.waiting.lock();
         // Directories that were finished meanwhile leave dead entries: clear them out now and then,
         // at a cost spread over as many registrations.
@@ -113,66 +155,65 @@ impl<S> Fds<S> {
         while closed < want {
             let Some(oldest) = waiting.pop_front() else { break };
             // A root stays: it could only be found again by its path.
-            let Some(dir) = oldest.upgrade().filter(|d| d.parent.is_some()) else { continue };
-            if let Some(fd) = dir.fd.lock().take() {
-                // Somebody using it right now closes it a moment later.
-                drop(fd);
-                closed += 1;
-            }
+            let Some(dir) = oldest.upgrade().filter(|d| d.above().is_some()) else { continue };
+            closed += usize::from(dir.keeper().take().is_some());
         }
         closed
     }
 
-    /// One use of the descriptor less; the last closes it. True: somebody may still need it.
-    pub(crate) fn done(&self, dir: &Dir<S>, uses: usize) -> bool {
-        // AcqRel: the closing thread sees what the others did with the descriptor.
-        let before = dir.users.fetch_sub(uses, std::sync::atomic::Ordering::AcqRel);
-        let kept = before > uses || self.keep_until_leave;
-        if !kept {
-            dir.fd.lock().take();
-        }
-        kept
-    }
-
     /// The descriptor of `dir`, opened again where it was closed.
-    pub(crate) fn get(&self, dir: &Arc<Dir<S>>) -> Result<Arc<Held>, Lost> {
-        if let Some(fd) = dir.fd.lock().as_ref() {
-            return Ok(Arc::clone(fd));
+    ///
+    /// # Errors
+    /// What kept it from being opened again, or that something else is there now.
+    pub fn get(&self, dir: &Arc<N>) -> Result<Arc<Held>, Lost> {
+        if let Some(fd) = dir.keeper().get() {
+            return Ok(fd);
         }
         let mut missing = vec![dir];
         let mut from = None;
-        let mut at = dir.parent.as_ref();
+        let mut at = dir.above();
         while let Some(above) = at {
-            from = above.fd.lock().clone();
+            from = above.keeper().get();
             if from.is_some() {
                 break;
             }
             missing.push(above);
-            at = above.parent.as_ref();
+            at = above.above();
         }
         let keep = (self.budget / 2).max(1);
         let mut fd = from;
         while let Some(dir) = missing.pop() {
             let next = self.open(|| match &fd {
-                Some(above) => {
-                    open_child(above.as_fd(), &dir.name, if dir.via_link { Links::Follow } else { Links::NoFollow })
-                }
-                None => open_root(&dir.name),
+                Some(above) => open_child(above.as_fd(), dir.name(), dir.links()),
+                None => open_root(dir.name()),
             });
             let next = next.map_err(|errno| match errno {
                 Errno::NOTDIR | Errno::LOOP => Lost::Replaced,
                 other => Lost::Errno(other),
             })?;
             let now = stat_fd(&*next, Freshness::Fresh).map_err(Lost::Errno)?;
-            if dir.meta.as_ref().is_none_or(|then| then.id() != now.id()) {
+            if dir.id() != Some(now.id()) {
                 return Err(Lost::Replaced);
             }
             if missing.len() < keep {
-                *dir.fd.lock() = Some(Arc::clone(&next));
+                dir.keeper().set(Arc::clone(&next));
                 self.may_lose(dir);
             }
             fd = Some(next);
         }
         fd.ok_or(Lost::Replaced)
+    }
+}
+
+impl<S> Fds<Dir<S>> {
+    /// One use of the descriptor less; the last closes it. True: somebody may still need it.
+    pub(crate) fn done(&self, dir: &Dir<S>, uses: usize) -> bool {
+        // AcqRel: the closing thread sees what the others did with the descriptor.
+        let before = dir.users.fetch_sub(uses, std::sync::atomic::Ordering::AcqRel);
+        let kept = before > uses || self.keep_until_leave;
+        if !kept {
+            dir.fd.take();
+        }
+        kept
     }
 }

@@ -112,7 +112,7 @@ impl<'a, V: Visitor> Hands<'a, V> {
             let totals = dir.sums.get();
             self.slot().counters.dirs.fetch_add(1, Relaxed);
             self.visit(dir.parent.as_ref(), |v, cx| v.leave(cx, &dir, &totals));
-            dir.fd.lock().take();
+            dir.fd.take();
             let Some(parent) = dir.parent.clone() else { return };
             parent.sums.add_below(&totals);
             dir = parent;
@@ -160,6 +160,13 @@ impl<'a> Permits<'a> {
     }
 }
 
+/// A directory that is kept from being left for a job to come; see [`Context::reserve`]. Dropped without one it is never left, as
+/// in a fold that is stopped.
+#[must_use = "the directory is not left without the job"]
+pub struct Reserved<V: Visitor> {
+    dir: Arc<Dir<V::State>>,
+}
+
 /// What a visitor can ask of the engine while it is called.
 pub struct Context<'a, V: Visitor> {
     hands: Hands<'a, V>,
@@ -180,6 +187,26 @@ impl<V: Visitor> Context<'_, V> {
             }
             None => self.inline.push(Box::new(job)),
         }
+    }
+
+    /// Keeps the directory that the visitor is called for from being left until the job comes that is [resumed](Self::resume) with this:
+    /// for work that waits for other work. None where there is no directory to count it against.
+    pub fn reserve(&self) -> Option<Reserved<V>> {
+        self.anchor.map(|dir| {
+            // Relaxed: the directory has a unit, that of the call we are in.
+            dir.pending.fetch_add(1, Relaxed);
+            Reserved { dir: Arc::clone(dir) }
+        })
+    }
+
+    /// Lets any worker run `job`, for the directory that was kept for it.
+    pub fn resume(&mut self, reserved: Reserved<V>, job: impl FnOnce(&mut V, &mut Context<'_, V>) + Send + 'static) {
+        self.hands.push(Task::Job { dir: reserved.dir, job: Box::new(job) });
+    }
+
+    /// Counts system calls that the visitor made itself, by which the number of workers is judged.
+    pub fn count_calls(&self, calls: u64) {
+        self.hands.slot().counters.calls.fetch_add(calls, Relaxed);
     }
 
     /// Stops the whole fold: enough was seen. What is under way elsewhere is dropped.

@@ -15,7 +15,7 @@ use crate::slot::Slot;
 use crate::task::Task;
 use crate::throttle::Throttle;
 use crate::totals::HardLinks;
-use crate::{Needs, Visitor};
+use crate::{Dir, Needs, Visitor};
 
 /// How a fold is ending, if it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,7 +41,7 @@ pub(crate) struct Shared<V: Visitor> {
     /// Workers that may run; the others sit on the bench.
     pub(crate) limit: AtomicUsize,
     pub(crate) idle: Idle,
-    pub(crate) fds: Fds<V::State>,
+    pub(crate) fds: Fds<Dir<V::State>>,
     pub(crate) links: HardLinks,
     pub(crate) throttle: Option<Throttle>,
     stop: AtomicU8,
@@ -78,7 +78,7 @@ impl<V: Visitor> Shared<V> {
         needs: Needs,
         roots: Vec<RootPath>,
         stealers: Box<[Stealer<Task<V>>]>,
-        fds: Fds<V::State>,
+        fds: Fds<Dir<V::State>>,
         limit: usize,
     ) -> Arc<Self> {
         let slots = stealers.iter().map(|_| CachePadded::new(Slot::new())).collect();

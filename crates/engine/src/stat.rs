@@ -107,7 +107,7 @@ impl<V: Visitor> Worker<V> {
             self.fail_all(|| Lost::Timeout);
             return Ok(());
         }
-        let held = slice.dir.fd.lock().clone();
+        let held = slice.dir.fd.get();
         let fd = match held {
             Some(fd) => fd,
             None => match slot.call(|| shared.fds.get(&slice.dir))? {

@@ -9,12 +9,13 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
 use rustix::fs::{
-    AtFlags, CWD, Gid, Mode, OFlags, PROC_SUPER_MAGIC, StatxFlags, Uid, XattrFlags, chmodat, chownat, fgetxattr,
-    fstatfs, getxattr, lgetxattr, openat, setxattr, statx,
+    AtFlags, CWD, Gid, Mode, OFlags, PROC_SUPER_MAGIC, StatxFlags, Timespec, Timestamps, Uid, XattrFlags, chmodat,
+    chownat, fgetxattr, flistxattr, fremovexattr, fsetxattr, fstatfs, futimens, getxattr, lgetxattr, listxattr, openat,
+    removexattr, setxattr, statx, utimensat,
 };
 use rustix::io::retry_on_intr;
 
-use crate::{Errno, raw};
+use crate::{Errno, Time, raw};
 
 /// Pins a name of a directory, without following a link and without reading anything.
 ///
@@ -92,8 +93,81 @@ pub fn attribute_of(fd: BorrowedFd<'_>, attribute: &CStr) -> Result<Option<Vec<u
 /// # Errors
 /// What the kernel says.
 pub fn set_attribute(fd: BorrowedFd<'_>, attribute: &CStr, value: &[u8]) -> Result<(), Errno> {
-    let path = proc_path(fd)?;
-    retry_on_intr(|| setxattr(path.as_c_str(), attribute, value, XattrFlags::empty()))
+    match retry_on_intr(|| fsetxattr(fd, attribute, value, XattrFlags::empty())) {
+        // Opened with `O_PATH`.
+        Err(Errno::BADF) => {
+            let path = proc_path(fd)?;
+            retry_on_intr(|| setxattr(path.as_c_str(), attribute, value, XattrFlags::empty()))
+        }
+        other => other,
+    }
+}
+
+/// Removes an extended attribute of what a descriptor refers to; that there is none is fine.
+///
+/// # Errors
+/// What the kernel says.
+pub fn remove_attribute(fd: BorrowedFd<'_>, attribute: &CStr) -> Result<(), Errno> {
+    let removed = match retry_on_intr(|| fremovexattr(fd, attribute)) {
+        Err(Errno::BADF) => {
+            let path = proc_path(fd)?;
+            retry_on_intr(|| removexattr(path.as_c_str(), attribute))
+        }
+        other => other,
+    };
+    match removed {
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
+        other => other,
+    }
+}
+
+/// The names of the extended attributes of what a descriptor refers to, each ended by NUL, into `names`. Nothing where the file system has none.
+///
+/// # Errors
+/// What the kernel says.
+pub fn list_attributes(fd: BorrowedFd<'_>, names: &mut Vec<u8>) -> Result<(), Errno> {
+    names.resize(ROOM, 0);
+    loop {
+        let listed = match retry_on_intr(|| flistxattr(fd, &mut names[..])) {
+            Err(Errno::BADF) => {
+                let path = proc_path(fd)?;
+                retry_on_intr(|| listxattr(path.as_c_str(), &mut names[..]))
+            }
+            other => other,
+        };
+        match listed {
+            Ok(length) => {
+                names.truncate(length);
+                return Ok(());
+            }
+            Err(Errno::RANGE) if names.len() < MOST => names.resize(MOST, 0),
+            Err(Errno::OPNOTSUPP) => {
+                names.clear();
+                return Ok(());
+            }
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Sets the times of access and of change.
+///
+/// # Errors
+/// What the kernel says.
+pub fn set_times(fd: BorrowedFd<'_>, atime: Time, mtime: Time) -> Result<(), Errno> {
+    let spec = |time: Time| Timespec { tv_sec: time.sec, tv_nsec: time.nsec.into() };
+    let times = Timestamps { last_access: spec(atime), last_modification: spec(mtime) };
+    match retry_on_intr(|| futimens(fd, &times)) {
+        // Opened with `O_PATH`; the other way before Linux 5.8.
+        Err(Errno::BADF) => match retry_on_intr(|| utimensat(fd, c"", &times, AtFlags::EMPTY_PATH)) {
+            Err(Errno::INVAL | Errno::NOENT) => {
+                let (proc, name) = (proc_fds()?, number(fd)?);
+                retry_on_intr(|| utimensat(proc, name.as_c_str(), &times, AtFlags::empty()))
+            }
+            other => other,
+        },
+        other => other,
+    }
 }
 
 /// Lists of a few entries need no more.
@@ -172,7 +246,7 @@ fn number(fd: BorrowedFd<'_>) -> Result<CString, Errno> {
 }
 
 /// For the calls that take nothing but a path; `proc_fds` has looked whether it is the kernel's.
-fn proc_path(fd: BorrowedFd<'_>) -> Result<CString, Errno> {
+pub(crate) fn proc_path(fd: BorrowedFd<'_>) -> Result<CString, Errno> {
     proc_fds()?;
     CString::new(format!("/proc/self/fd/{}", fd.as_raw_fd())).map_err(|_| Errno::INVAL)
 }

@@ -14,11 +14,13 @@
 mod accounts;
 mod acl;
 mod change;
+mod content;
 mod cores;
 mod kind;
 mod limits;
 mod list;
 mod magic;
+mod make;
 mod meta;
 mod mounts;
 mod name;
@@ -29,13 +31,21 @@ mod usage;
 pub use accounts::Accounts;
 pub use acl::{ACCESS_ACL, Acl, AclEntry, AclTag, BadAcl, rwx};
 pub use change::{
-    attribute_at, attribute_of, mount_of, open_quiet, path_of, pin, pin_path, set_attribute, set_mode, set_owner,
+    attribute_at, attribute_of, list_attributes, mount_of, open_quiet, path_of, pin, pin_path, remove_attribute,
+    set_attribute, set_mode, set_owner, set_times,
+};
+pub use content::{
+    Space, clone, copy_range, forget_pages, go_to, next_data, read_at, send, set_length, space, sync, sync_file_system,
+    write_all_at,
 };
 pub use cores::{Cores, CoresFrom, cores};
 pub use kind::Kind;
 pub use limits::{file_descriptor_limit, raise_file_descriptor_limit};
 pub use list::{DirBuf, Dirent, More, Names};
 pub use magic::{FsType, fs_type};
+pub use make::{
+    Replace, create_dir, create_file, create_link, create_node, create_unnamed, link_open, open_file, rename, umask,
+};
 pub use meta::{Brief, Freshness, Links, Meta, Time, brief, stat_at, stat_fd, stat_path};
 pub use mounts::{Mount, Mounts, mount_list};
 pub use name::{May, is_empty_dir, may, read_link, remove};

@@ -6,25 +6,15 @@ use std::path::{Path, PathBuf};
 
 use pwalk_fs::Errno;
 
+use crate::shown::shown;
+
 /// A path in a message.
 struct Shown<'a>(&'a [u8]);
 
 impl std::fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&escaped(self.0))
+        f.write_str(&shown(self.0))
     }
-}
-
-/// Bytes that no terminal and no log takes amiss: control characters and what is not UTF-8 are escaped.
-pub(crate) fn escaped(path: &[u8]) -> String {
-    let mut out = String::with_capacity(path.len());
-    for chunk in path.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if c.is_control() || c == '\\' { out.extend(c.escape_default()) } else { out.push(c) }
-        }
-        chunk.invalid().iter().for_each(|byte| out.push_str(&format!("\\x{byte:02x}")));
-    }
-    out
 }
 
 /// Why a repair does not begin, or does not go on.

@@ -105,7 +105,7 @@ impl ReviewedPlan {
         for change in plan.changes()? {
             let change = change.map_err(failed)?;
             if change.root >= plan.roots.len() {
-                return Err(failed(format!("{} belongs to no root", super::error::escaped(&change.path))));
+                return Err(failed(format!("{} belongs to no root", crate::shown::shown(&change.path))));
             }
             if let Some(why) = super::plausible::what_no_rule_does(&change) {
                 return Err(failed(why));

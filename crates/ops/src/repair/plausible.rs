@@ -7,13 +7,13 @@ use pwalk_fs::AclTag;
 
 use super::access::{Access, SET_IDS, SETGID};
 use super::change::Change;
-use super::error::escaped;
 use super::options::{group_exists, user_exists};
+use crate::shown::shown;
 
 /// Why a change is none that a repair could have planned.
 pub(crate) fn what_no_rule_does(change: &Change) -> Option<String> {
     let Change { before, after, kind, .. } = change;
-    let wrong = |what: &str| Some(format!("{}: {what}", escaped(&change.path)));
+    let wrong = |what: &str| Some(format!("{}: {what}", shown(&change.path)));
     if !kind.is_dir() && after.mode & SET_IDS & !before.mode != 0 {
         return wrong("no repair gives a file setuid or setgid");
     }

@@ -15,7 +15,7 @@ use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, sendmmsg};
 use super::access::Access;
 use super::act::Failure;
 use super::change::Change;
-use super::error::escaped;
+use crate::shown::shown;
 
 /// Facility LOG_USER (1), severity LOG_INFO (6).
 const PRIORITY: u8 = 1 << 3 | 6;
@@ -55,7 +55,7 @@ impl Syslog {
         }
         let time = jiff::Zoned::now().strftime("%b %e %H:%M:%S").to_string();
         let head = format!("<{PRIORITY}>{time} pwalk-repair[{}]: ", std::process::id());
-        let line = |(change, what): (&Change, String)| format!("{head}{}: {what}", escaped(&change.path));
+        let line = |(change, what): (&Change, String)| format!("{head}{}: {what}", shown(&change.path));
         let lines: Vec<String> = messages.map(line).collect();
         for lines in lines.chunks(TOGETHER) {
             let mut sent = socket.as_ref().map_or(Ok(()), |socket| send(socket, lines));

@@ -13,8 +13,8 @@ use crate::repair::Event;
 use crate::repair::access::{Access, CAPABILITY, acl_at, acl_of};
 use crate::repair::act::{Failure, Linked};
 use crate::repair::change::Change;
-use crate::repair::error::escaped;
 use crate::repair::rules::Verdict;
+use crate::shown::shown;
 
 /// An entry that is looked at: what is known of it, and how more is found out.
 pub(super) struct Look<'a> {
@@ -124,7 +124,7 @@ impl Shared {
         };
         if is_mount {
             let enter = self.protected.may_enter(fd.as_fd(), meta, &self.places);
-            enter.map_err(|why| format!("{why}; name {} as a path of its own to repair it", escaped(&path())))?;
+            enter.map_err(|why| format!("{why}; name {} as a path of its own to repair it", shown(&path())))?;
         }
         Ok(mount)
     }

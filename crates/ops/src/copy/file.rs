@@ -1,0 +1,500 @@
+//! One regular file: opened, copied to a file without a name, given what is kept of it, looked at again, and only then named.
+//!
+//! ```text
+//! open, describe ──► what is there already? ──► another name of a copy? ──► content ──► changed meanwhile? ──► attributes ──► name
+//! ```
+//!
+//! A name at the destination therefore stands for a whole file or for none. A file that was changed while it was copied is copied again, three
+//! times at most.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, SystemTime};
+
+use pwalk_engine::{Context, Held};
+use pwalk_fs::{
+    Errno, Freshness, Kind, Links, Meta, Replace, clone, create_file, create_unnamed, link_open, next_data, open_file,
+    remove, rename, set_length, stat_at, stat_fd,
+};
+
+use super::content::{Broken, Piece, is_no_way};
+use super::error::{Failure, source, target};
+use super::keep::{Attributes, Fresh};
+use super::links::Met;
+use super::options::{Existing, Fsync, Reflink, Sparse};
+use super::pair::Pair;
+use super::place::Place;
+use super::strategy::Chunks;
+use super::visitor::{Spot, Waiting, Worker};
+
+/// How often a file that changes is copied.
+const ATTEMPTS: usize = 3;
+/// Files as large as this are copied by whoever is free, not in a group.
+const LARGE: u64 = 4 << 20;
+/// The clock by which files get their times ticks so often at the least.
+const TICK: Duration = Duration::from_millis(20);
+
+/// What stands under the name of a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Nothing,
+    /// This, and it may be replaced.
+    Old,
+    /// This, and it stays.
+    Stays((u64, u64)),
+}
+
+/// What became of an entry.
+pub(crate) enum Became {
+    /// A copy, with this identity if anybody asks.
+    Copy(Option<(u64, u64)>),
+    /// Others do it, and tell.
+    Later,
+}
+
+/// A file on its way to its name.
+pub(crate) struct Draft {
+    pub(crate) fd: OwnedFd,
+    /// Its name for the time being, if it must have one.
+    name: Option<CString>,
+    pub(crate) fresh: Fresh,
+}
+
+impl Worker {
+    /// Copies a file.
+    pub(crate) fn file(&mut self, cx: &mut Context<'_, Self>, spot: &Arc<Spot>, name: &CStr, alone: bool) {
+        if let Err(why) = self.try_file(cx, spot, name, alone) {
+            self.fail(cx, &spot.path(name), why);
+        }
+    }
+
+    fn try_file(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        spot: &Arc<Spot>,
+        name: &CStr,
+        alone: bool,
+    ) -> Result<(), Failure> {
+        let (file, meta) = open(spot, name)?;
+        if meta.size >= LARGE && !alone && !self.shared.is_tight {
+            drop(file);
+            let (spot, name) = (Arc::clone(spot), name.to_owned());
+            cx.spawn(move |worker, cx| worker.file(cx, &spot, &name, true));
+            return Ok(());
+        }
+        let standing = self.standing(spot, name, &meta)?;
+        if meta.nlink > 1 && self.shared.options.keep.links {
+            return self.linked(cx, spot, name, &meta, standing, |worker, cx| {
+                worker.copy(cx, spot, name, file, meta, standing)
+            });
+        }
+        match standing {
+            Standing::Stays(_) => Ok(()),
+            _ => self.copy(cx, spot, name, file, meta, standing).map(drop),
+        }
+    }
+
+    /// What stands under the name of the copy, and whether it stays.
+    pub(crate) fn standing(&self, spot: &Spot, name: &CStr, meta: &Meta) -> Result<Standing, Failure> {
+        let Some(place) = spot.place.as_ref().filter(|place| !place.is_made) else { return Ok(Standing::Nothing) };
+        let dir = self.shared.places.fd(place)?;
+        let there = match stat_at(dir.as_fd(), spot.target(name), Links::NoFollow, Freshness::Fresh) {
+            Ok(there) => there,
+            Err(Errno::NOENT) => return Ok(Standing::Nothing),
+            Err(errno) => return Err(target("look for")(errno)),
+        };
+        if there.id() == meta.id() {
+            return Err(Failure::SameFile);
+        }
+        if there.kind() == Kind::Dir {
+            return Err(Failure::InTheWay(Kind::Dir));
+        }
+        let options = &self.shared.options;
+        let stays = match options.existing {
+            Existing::Skip => true,
+            Existing::Update => there.mtime >= meta.mtime,
+            Existing::Fail => return Err(Failure::Exists),
+            Existing::Overwrite => false,
+        };
+        if stays {
+            self.shared.counts.skipped.fetch_add(1, Relaxed);
+            return Ok(Standing::Stays(there.id()));
+        }
+        let is_second = self.shared.is_second.load(Relaxed);
+        // Names are given last: what has the size and the time is whole.
+        if (options.resume || is_second)
+            && there.kind() == meta.kind()
+            && there.size == meta.size
+            && there.mtime == meta.mtime
+        {
+            self.shared.counts.already.fetch_add(u64::from(!is_second), Relaxed);
+            return Ok(Standing::Stays(there.id()));
+        }
+        Ok(Standing::Old)
+    }
+
+    /// One of several names of a file: the first is copied, the others are linked to its copy.
+    pub(crate) fn linked(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        spot: &Arc<Spot>,
+        name: &CStr,
+        meta: &Meta,
+        standing: Standing,
+        copy: impl FnOnce(&mut Self, &mut Context<'_, Self>) -> Result<Became, Failure>,
+    ) -> Result<(), Failure> {
+        let kind = meta.kind();
+        let message = || {
+            let (spot, name) = (Arc::clone(spot), name.to_owned());
+            cx.reserve().map(|reserved| Waiting { spot, name, kind, reserved })
+        };
+        match self.shared.links.meet(meta.id(), meta.nlink, message) {
+            Met::Waits => Ok(()),
+            Met::First => {
+                let done = match standing {
+                    Standing::Stays(id) => Ok(Became::Copy(Some(id))),
+                    _ => copy(self, cx),
+                };
+                match done {
+                    Ok(Became::Later) => Ok(()),
+                    Ok(Became::Copy(id)) => {
+                        self.settle(cx, spot, name, meta, id);
+                        Ok(())
+                    }
+                    Err(why) => {
+                        self.settle(cx, spot, name, meta, None);
+                        Err(why)
+                    }
+                }
+            }
+            Met::Again(copied) => self.link(spot, name, &copied, standing),
+        }
+    }
+
+    /// Tells those who wait for a file what became of its first name.
+    pub(crate) fn settle(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        spot: &Spot,
+        name: &CStr,
+        meta: &Meta,
+        copy: Option<(u64, u64)>,
+    ) {
+        let Some(place) = &spot.place else { return };
+        for waiting in self.shared.links.settle(meta.id(), place, spot.target(name), copy) {
+            let Waiting { spot, name, kind, reserved } = waiting;
+            cx.resume(reserved, move |worker, cx| worker.entry(cx, &spot, &name, kind, true));
+        }
+    }
+
+    /// Copies an open file to its name.
+    pub(crate) fn copy(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        spot: &Arc<Spot>,
+        name: &CStr,
+        mut file: OwnedFd,
+        mut meta: Meta,
+        standing: Standing,
+    ) -> Result<Became, Failure> {
+        let Some(place) = &spot.place else { return Ok(Became::Copy(None)) };
+        let dir = self.shared.places.fd(place)?;
+        for attempt in 1.. {
+            let pair = self.shared.pairs.get((meta.dev, place.id.0));
+            let draft = self.draft(place, &dir, &meta, &pair)?;
+            let is_clone = self.clone_whole(&file, &draft, &meta, &pair)?;
+            if !is_clone && self.wants_hands(&meta, &pair) {
+                return self.many_hands(cx, spot, name, (file, meta, standing), draft, pair);
+            }
+            let done = if is_clone { Ok(()) } else { self.content(cx, &file, &draft, &meta, &pair) };
+            let done = done.and_then(|()| self.conclude_file(spot, name, &file, &meta, &draft, &dir, standing));
+            match done {
+                Ok(id) => return Ok(Became::Copy(id)),
+                Err(why) => {
+                    drop_draft(&dir, draft);
+                    if why != Failure::Changed || attempt == ATTEMPTS || cx.is_stopping() {
+                        return Err(why);
+                    }
+                    tracing::debug!(attempt, "a file was changed while it was copied");
+                }
+            }
+            (file, meta) = open(spot, name)?;
+        }
+        Err(Failure::Changed)
+    }
+
+    /// A file for the copy that nobody sees yet.
+    fn draft(&self, place: &Place, dir: &Held, meta: &Meta, pair: &Pair) -> Result<Draft, Failure> {
+        let keep = self.shared.options.keep;
+        let bits = meta.mode & 0o777;
+        let owner = place.fresh.filter(|_| keep.ownership);
+        let may_have_attributes = place.has_default_acl;
+        // What has no name can have its mode at once; the owner's right to write is not needed any more.
+        let as_made = |mode: u32| (!may_have_attributes).then_some(mode & !self.shared.umask);
+        if pair.may_be_unnamed() {
+            match create_unnamed(dir.as_fd(), bits) {
+                Ok(fd) => {
+                    return Ok(Draft {
+                        fd,
+                        name: None,
+                        fresh: Fresh { owner, mode: as_made(bits), may_have_attributes },
+                    });
+                }
+                Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => pair.no_unnamed(),
+                Err(errno) => return Err(target("make")(errno)),
+            }
+        }
+        // Others may open what has a name: not before it belongs to whom it should.
+        let mode = if keep.mode { 0o600 } else { bits };
+        loop {
+            let name = self.temporary();
+            match create_file(dir.as_fd(), &name, mode) {
+                Ok(fd) => {
+                    let fresh = Fresh { owner, mode: as_made(mode), may_have_attributes };
+                    return Ok(Draft { fd, name: Some(name), fresh });
+                }
+                Err(Errno::EXIST) => {}
+                Err(errno) => return Err(target("make")(errno)),
+            }
+        }
+    }
+
+    /// A name that nobody else uses.
+    pub(crate) fn temporary(&self) -> CString {
+        let number = self.shared.temporary.fetch_add(1, Relaxed);
+        super::sweep::temporary(std::process::id(), number)
+    }
+
+    /// Lets the copy share the blocks of the source, if it can. Whether it did.
+    fn clone_whole(&self, file: &OwnedFd, draft: &Draft, meta: &Meta, pair: &Pair) -> Result<bool, Failure> {
+        let options = &self.shared.options;
+        let wanted = match options.reflink {
+            Reflink::Never => false,
+            Reflink::Always => true,
+            Reflink::Auto => options.strategy.clones() && pair.may_clone() && options.sparse == Sparse::Auto,
+        };
+        if !wanted || meta.size == 0 {
+            return Ok(false);
+        }
+        match clone(file.as_fd(), draft.fd.as_fd()) {
+            Ok(()) => {
+                self.shared.counts.moved.fetch_add(meta.size, Relaxed);
+                self.shared.counts.cloned.fetch_add(meta.size, Relaxed);
+                Ok(true)
+            }
+            Err(errno) if options.reflink == Reflink::Always => Err(Failure::NoReflink(errno)),
+            Err(errno) if is_no_way(errno) => {
+                pair.no_clone(errno);
+                Ok(false)
+            }
+            Err(errno) => Err(target("share blocks with")(errno)),
+        }
+    }
+
+    fn wants_hands(&self, meta: &Meta, pair: &Pair) -> bool {
+        let several = match self.shared.options.strategy.chunks() {
+            Chunks::Never => false,
+            Chunks::Always => true,
+            Chunks::Measured => pair.several_pay() != Some(false),
+        };
+        several && !self.shared.is_tight && meta.size >= super::hands::LEAST
+    }
+
+    /// Copies the data of a file, in this worker.
+    fn content(
+        &mut self,
+        cx: &Context<'_, Self>,
+        file: &OwnedFd,
+        draft: &Draft,
+        meta: &Meta,
+        pair: &Pair,
+    ) -> Result<(), Failure> {
+        let sparse = self.shared.options.sparse;
+        let mut end = 0;
+        for range in Ranges::of(file.as_fd(), meta, sparse) {
+            let range = range?;
+            self.range(cx, (file.as_fd(), draft.fd.as_fd()), range, pair, false)?;
+            end = range.1;
+        }
+        if end < meta.size || sparse == Sparse::Always {
+            set_length(draft.fd.as_fd(), meta.size).map_err(target("set the size of"))?;
+        }
+        Ok(())
+    }
+
+    /// Copies one range.
+    pub(crate) fn range(
+        &mut self,
+        cx: &Context<'_, Self>,
+        files: (BorrowedFd<'_>, BorrowedFd<'_>),
+        range: (u64, u64),
+        pair: &Pair,
+        is_shared: bool,
+    ) -> Result<(), Failure> {
+        self.with_buffer();
+        let shared = &self.shared;
+        let options = &shared.options;
+        let is_stopping = || cx.is_stopping();
+        let mut piece = Piece::new(files, range, pair, &mut self.buffer, shared.pace(cx, &is_stopping))
+            .shared(is_shared)
+            .with_holes(options.sparse == Sparse::Always)
+            .sharing(options.reflink != Reflink::Never);
+        let mut done = options.strategy.copy_file(&mut piece);
+        if let Err(Broken::Way(errno)) = done {
+            if pair.is_news() && errno != Errno::NODATA {
+                let name = options.strategy.name();
+                shared.warn(format!("strategy {name} does not work here ({errno}): a buffer is used instead"));
+            }
+            done = piece.by_buffer();
+        }
+        match done {
+            Ok(()) if piece.left() == 0 => Ok(()),
+            Ok(()) => Err(Failure::Changed),
+            Err(Broken::Read(errno)) => Err(source("read")(errno)),
+            Err(Broken::Write(errno) | Broken::Way(errno)) => Err(target("write")(errno)),
+        }
+    }
+
+    /// Looks whether the source is what it was, sets what is kept, and gives the copy its name. Returns its identity, if that may be asked for.
+    #[expect(clippy::too_many_arguments, reason = "all that a file is on its way")]
+    pub(crate) fn conclude_file(
+        &mut self,
+        spot: &Spot,
+        name: &CStr,
+        file: &OwnedFd,
+        meta: &Meta,
+        draft: &Draft,
+        dir: &Held,
+        standing: Standing,
+    ) -> Result<Option<(u64, u64)>, Failure> {
+        let options = &self.shared.options;
+        let attributes = options.keep.read(file.as_fd(), &mut self.names)?;
+        if options.verify {
+            super::verify::same(file.as_fd(), draft.fd.as_fd(), self.with_buffer())?;
+        }
+        let now = stat_fd(file, Freshness::Fresh).map_err(source("look at"))?;
+        if is_other(meta, &now) {
+            return Err(Failure::Changed);
+        }
+        let mut lost = Vec::new();
+        self.keep_file(draft, meta, &attributes, |why| lost.push(why));
+        if self.shared.options.fsync == Fsync::Each {
+            pwalk_fs::sync(&draft.fd).map_err(target("sync"))?;
+        }
+        let id = (meta.nlink > 1).then(|| stat_fd(&draft.fd, Freshness::Fresh).map(|meta| meta.id()));
+        let id = id.transpose().map_err(target("look at"))?;
+        self.publish(dir, draft, spot.target(name), standing)?;
+        let counts = &self.shared.counts;
+        counts.files.fetch_add(1, Relaxed);
+        counts.bytes.fetch_add(meta.size, Relaxed);
+        counts.replaced.fetch_add(u64::from(standing == Standing::Old), Relaxed);
+        lost.iter().for_each(|why| self.shared.fail(&spot.path(name), why));
+        Ok(id)
+    }
+
+    fn keep_file(&self, draft: &Draft, meta: &Meta, attributes: &Attributes, lost: impl FnMut(Failure)) {
+        self.shared.options.keep.set(draft.fd.as_fd(), meta, attributes, draft.fresh, lost);
+    }
+
+    /// Gives a draft its name.
+    fn publish(&self, dir: &Held, draft: &Draft, name: &CStr, standing: Standing) -> Result<(), Failure> {
+        let dir = dir.as_fd();
+        let taken = |errno| match errno {
+            Errno::EXIST => Failure::InTheWay(Kind::File),
+            errno => target("name")(errno),
+        };
+        match (&draft.name, standing) {
+            (None, Standing::Nothing) => link_open(draft.fd.as_fd(), dir, name).map_err(taken),
+            (Some(temporary), Standing::Nothing) => rename(dir, temporary, name, Replace::No).map_err(taken),
+            (Some(temporary), _) => rename(dir, temporary, name, Replace::Yes).map_err(taken),
+            (None, _) => {
+                let temporary = self.temporary();
+                link_open(draft.fd.as_fd(), dir, &temporary).map_err(taken)?;
+                rename(dir, &temporary, name, Replace::Yes).map_err(|errno| {
+                    // What stays if this fails, too, the next --resume removes.
+                    remove(dir, &temporary, Kind::File).unwrap_or_default();
+                    taken(errno)
+                })
+            }
+        }
+    }
+}
+
+/// Takes away what did not become a copy. A draft without a name goes by itself.
+pub(crate) fn drop_draft(dir: &Held, draft: Draft) {
+    if let Some(name) = draft.name {
+        // What cannot be removed the next --resume removes.
+        remove(dir.as_fd(), &name, Kind::File).unwrap_or_default();
+    }
+}
+
+/// Opens a file and describes it.
+fn open(spot: &Spot, name: &CStr) -> Result<(OwnedFd, Meta), Failure> {
+    let file = open_file(spot.fd(), name).map_err(|errno| match errno {
+        // A link, a socket.
+        Errno::LOOP | Errno::NXIO => Failure::Replaced,
+        errno => source("open")(errno),
+    })?;
+    let mut meta = stat_fd(&file, Freshness::Fresh).map_err(source("look at"))?;
+    if meta.kind() != Kind::File {
+        return Err(Failure::Replaced);
+    }
+    if is_racy(&meta) {
+        std::thread::sleep(TICK);
+        meta = stat_fd(&file, Freshness::Fresh).map_err(source("look at"))?;
+    }
+    Ok((file, meta))
+}
+
+/// Whether a file was changed between two looks.
+fn is_other(then: &Meta, now: &Meta) -> bool {
+    (then.size, then.mtime, then.ctime) != (now.size, now.mtime, now.ctime)
+}
+
+/// Whether a file was changed so shortly ago that a change to come might bear the same time.
+fn is_racy(meta: &Meta) -> bool {
+    let since = u64::try_from(meta.mtime.sec).ok().map(|sec| Duration::new(sec, meta.mtime.nsec));
+    let age = since.and_then(|since| SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + since).ok());
+    // Of a time to come nothing can be said; it is no clock's.
+    age.is_some_and(|age| age < TICK)
+}
+
+/// The ranges of a file that hold data.
+pub(crate) struct Ranges<'a> {
+    file: BorrowedFd<'a>,
+    at: u64,
+    size: u64,
+    has_holes: bool,
+}
+
+impl<'a> Ranges<'a> {
+    pub(crate) fn of(file: BorrowedFd<'a>, meta: &Meta, sparse: Sparse) -> Self {
+        let has_holes = sparse != Sparse::Never && meta.blocks.saturating_mul(512) < meta.size;
+        Self { file, at: 0, size: meta.size, has_holes }
+    }
+}
+
+impl Iterator for Ranges<'_> {
+    type Item = Result<(u64, u64), Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.size {
+            return None;
+        }
+        let found = if self.has_holes { next_data(self.file, self.at) } else { Ok(Some((self.at, self.size))) };
+        let range = match found {
+            Ok(None) => return None,
+            Ok(Some((from, to))) => (from, to.min(self.size)),
+            // It does not know its holes.
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => (self.at, self.size),
+            Err(errno) => return Some(Err(source("find the holes of")(errno))),
+        };
+        if range.0 >= self.size || range.1 <= self.at {
+            return None;
+        }
+        self.at = range.1;
+        Some(Ok(range))
+    }
+}

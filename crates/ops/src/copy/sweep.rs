@@ -1,0 +1,215 @@
+//! What is to go from the destination: what the source does not have, mirroring; and what a killed run left behind.
+//!
+//! A walk of the destination, with the directory of the source as what flows down. Nothing is removed whose absence from the source was not
+//! seen in the source's own directory, and nothing on another file system.
+
+use std::convert::Infallible;
+use std::ffi::{CStr, CString};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use pwalk_engine::{
+    Batch, Context, Descend, Descent, Dir, Ended, Frontier, Mounts, Needs, Options, Outcome, Silent, Sink, Totals,
+    Visitor, WalkError, fold, join,
+};
+use pwalk_fs::{Errno, Freshness, Kind, Links, remove, set_times, stat_at, stat_fd};
+
+use super::Event;
+use super::error::Failure;
+use super::place::{Place, Places};
+use super::shared::Shared;
+use super::target::Part;
+
+const BEFORE: &[u8] = b".pwalk-copy.";
+const AFTER: &[u8] = b".tmp";
+
+/// The name of a file that is not whole yet.
+pub(crate) fn temporary(process: u32, number: u64) -> CString {
+    CString::new(format!(".pwalk-copy.{process:x}.{number:x}.tmp")).unwrap_or_default()
+}
+
+fn is_temporary(name: &[u8]) -> bool {
+    let hex = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_hexdigit);
+    let middle = name.strip_prefix(BEFORE).and_then(|rest| rest.strip_suffix(AFTER));
+    let mut parts = middle.unwrap_or_default().split(|byte| *byte == b'.');
+    matches!((parts.next(), parts.next(), parts.next()), (Some(one), Some(two), None) if hex(one) && hex(two))
+}
+
+/// Removes what is to go from the copies of `parts`. How that ended.
+pub(crate) fn sweep(shared: &Arc<Shared>, parts: &[Part], walk: &Options) -> Ended {
+    let mut ended = Ended::Whole;
+    for part in parts.iter().filter(|part| part.is_dir()) {
+        let places = Places::new(256);
+        let Ok(source) = CString::new(part.source.as_slice()) else { continue };
+        let Ok(source) = places.root(&source) else { continue };
+        let sink = Sweeping(Arc::new(Common { shared: Arc::clone(shared), places, source }));
+        let walk = Options { mounts: Mounts::Stay, max_depth: None, ..walk.clone() };
+        let frontier = Frontier {
+            unread_roots: vec![0],
+            roots: vec![part.path.clone()],
+            with_slashes: true,
+            ..Frontier::default()
+        };
+        let Ok(how) = fold(sink, frontier, &walk, &Silent);
+        if how != Ended::Whole {
+            ended = how;
+        }
+    }
+    ended
+}
+
+struct Common {
+    shared: Arc<Shared>,
+    places: Places,
+    source: Arc<Place>,
+}
+
+/// A directory of the destination.
+struct Swept {
+    /// The source's; none if it has none: then everything in it goes.
+    source: Option<Arc<Place>>,
+    lost_some: AtomicBool,
+}
+
+struct Sweeping(Arc<Common>);
+
+struct Sweeper(Arc<Common>);
+
+impl Sweeper {
+    fn path(dir: &Dir<Swept>, name: &[u8]) -> Vec<u8> {
+        let mut path = Vec::new();
+        dir.path_into(&mut path);
+        join(&mut path, name);
+        path
+    }
+
+    /// Removes a name, or says that it would.
+    fn remove(&self, cx: &Context<'_, Self>, dir: &Arc<Dir<Swept>>, name: &CStr, kind: Kind) {
+        let shared = &self.0.shared;
+        let path = || Self::path(dir, name.to_bytes());
+        if !shared.options.dry_run {
+            let removed = match cx.fd(dir) {
+                Ok(fd) => remove(fd.as_fd(), name, kind),
+                Err(error) => Err(error.errno.unwrap_or(Errno::STALE)),
+            };
+            match removed {
+                Ok(()) | Err(Errno::NOENT) => {}
+                // What is excluded stays, and its directory with it.
+                Err(Errno::NOTEMPTY) if shared.options.walk.exclude.is_some() => return,
+                Err(errno) => return shared.fail(&path(), &Failure::Remove(errno)),
+            }
+        }
+        if let Some(swept) = dir.state() {
+            swept.lost_some.store(true, Relaxed);
+        }
+        if !is_temporary(name.to_bytes()) {
+            shared.counts.deleted.fetch_add(1, Relaxed);
+            shared.listener.hear(&Event::Deleted { path: &path() });
+        }
+    }
+}
+
+impl Visitor for Sweeper {
+    type State = Swept;
+
+    fn enter(&mut self, _: &mut Context<'_, Self>, dir: &Dir<Swept>, parent: Option<&Swept>) -> (Swept, Descend) {
+        let common = &self.0;
+        let swept = |source| Swept { source, lost_some: AtomicBool::new(false) };
+        let Some(parent) = parent else { return (swept(Some(Arc::clone(&common.source))), Descend::Into) };
+        let Some(above) = &parent.source else { return (swept(None), Descend::Into) };
+        match common.places.find(above, dir.c_name()) {
+            Ok(Some(source)) => (swept(Some(source)), Descend::Into),
+            Ok(None) | Err(Failure::InTheWay(_)) if common.shared.options.mirror => (swept(None), Descend::Into),
+            Ok(None) | Err(Failure::InTheWay(_)) => (swept(Some(Arc::clone(above))), Descend::Skip),
+            Err(_) => {
+                let mut path = Vec::new();
+                dir.path_into(&mut path);
+                common.shared.fail(&path, &Failure::Remove(Errno::ACCESS));
+                (swept(Some(Arc::clone(above))), Descend::Skip)
+            }
+        }
+    }
+
+    fn batch(&mut self, cx: &mut Context<'_, Self>, batch: &mut Batch<'_, Swept>) {
+        let dir = batch.dir();
+        let Some(swept) = dir.state() else { return };
+        let options = &self.0.shared.options;
+        for entry in batch.iter().filter(|entry| entry.descent == Descent::NotDir) {
+            if !options.mirror && !is_temporary(entry.name) {
+                continue;
+            }
+            cx.permits().wait(2);
+            let goes = match &swept.source {
+                None => true,
+                Some(source) => match self.0.places.fd(source) {
+                    Ok(fd) => match stat_at(fd.as_fd(), entry.c_name(), Links::NoFollow, Freshness::Fresh) {
+                        // In the way of a directory, which comes then.
+                        Ok(there) => there.kind().is_dir(),
+                        Err(errno) => errno == Errno::NOENT,
+                    },
+                    Err(_) => false,
+                },
+            };
+            if goes {
+                self.remove(cx, dir, entry.c_name(), entry.kind);
+            }
+        }
+    }
+
+    fn leave(&mut self, cx: &mut Context<'_, Self>, dir: &Arc<Dir<Swept>>, _: &Totals) {
+        let (Some(swept), false) = (dir.state(), cx.is_stopping()) else { return };
+        match (&swept.source, dir.parent()) {
+            (None, Some(parent)) => self.remove(cx, parent, dir.c_name(), Kind::Dir),
+            // Removing changed its time.
+            (Some(source), _) if swept.lost_some.load(Relaxed) && self.0.shared.options.keep.timestamps => {
+                let meta = self.0.places.fd(source).ok().and_then(|fd| stat_fd(&*fd, Freshness::Fresh).ok());
+                if let (Some(meta), Ok(fd), false) = (meta, cx.fd(dir), self.0.shared.options.dry_run)
+                    && let Err(errno) = set_times(fd.as_fd(), meta.atime, meta.mtime)
+                {
+                    let mut path = Vec::new();
+                    dir.path_into(&mut path);
+                    let why = Failure::NotKept { what: "times", word: "timestamps", errno };
+                    self.0.shared.fail(&path, &why);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn error(&mut self, _: &mut Context<'_, Self>, error: &WalkError) {
+        self.0.shared.counts.unread.fetch_add(1, Relaxed);
+        self.0.shared.listener.hear(&Event::Unread(error));
+    }
+}
+
+impl Sink for Sweeping {
+    type Worker = Sweeper;
+    type Summary = Ended;
+    type Error = Infallible;
+
+    fn needs(&self) -> Needs {
+        Needs::Names
+    }
+
+    fn worker(&self) -> Sweeper {
+        Sweeper(Arc::clone(&self.0))
+    }
+
+    fn finish(self, _: Vec<Sweeper>, outcome: &Outcome) -> Result<Ended, Infallible> {
+        Ok(outcome.ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_ours_are_temporary() {
+        assert!(is_temporary(temporary(4242, 17).to_bytes()));
+        for name in [&b".pwalk-copy..tmp"[..], b".pwalk-copy.1.2", b".pwalk-copy.x.1.tmp", b"pwalk-copy.1.2.tmp", b""] {
+            assert!(!is_temporary(name));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What `cp` means by its operands: which source becomes which name in which directory.
+
+use std::ffi::{CString, OsStr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path};
+use std::sync::Arc;
+
+use pwalk_engine::trim_root;
+use pwalk_fs::{Errno, Freshness, Links, Meta, open_root, space, stat_at, stat_fd, stat_path};
+
+use super::CopyOptions;
+use super::error::CopyError;
+use super::place::{Place, Places};
+use super::shared::Target;
+
+/// A source and where it goes.
+#[derive(Clone)]
+pub(crate) struct Part {
+    pub(crate) source: Vec<u8>,
+    pub(crate) meta: Meta,
+    pub(crate) target: Target,
+    /// The path of the copy.
+    pub(crate) path: Vec<u8>,
+}
+
+/// A path as the directory that it is in, open, and the name there.
+pub(crate) fn split(path: &[u8]) -> Result<(OwnedFd, CString), Errno> {
+    let path = Path::new(OsStr::from_bytes(path));
+    let name = path.file_name().ok_or(Errno::INVAL)?;
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let c = |part: &OsStr| CString::new(part.as_bytes()).map_err(|_| Errno::INVAL);
+    Ok((open_root(&c(above.as_os_str())?)?, c(name)?))
+}
+
+/// The sources and their targets. Nothing is made yet.
+pub(crate) fn parts(options: &CopyOptions, places: &Places) -> Result<Vec<Part>, CopyError> {
+    let destination = &options.destination;
+    let failed = |why: String| CopyError::Destination { path: destination.clone(), why };
+    let c_path = CString::new(destination.as_slice()).map_err(|_| failed("a path cannot contain NUL".to_owned()))?;
+    let there = match stat_path(&c_path, Links::Follow) {
+        Ok(meta) => Some(meta),
+        Err(Errno::NOENT) => None,
+        Err(errno) => return Err(failed(errno.to_string())),
+    };
+    let is_dir = there.is_some_and(|meta| meta.kind().is_dir());
+    let into = is_dir && !options.exact;
+    if options.sources.len() > 1 && !into {
+        let why = if options.exact {
+            "-T takes one source"
+        } else if there.is_some() {
+            "it is no directory, and there are several sources"
+        } else {
+            "there is no such directory, and there are several sources; make it first"
+        };
+        return Err(failed(why.to_owned()));
+    }
+    // What is there already, and is the copy itself or holds it.
+    let holder = if is_dir { Some(places.root(&c_path).map_err(|errno| failed(errno.to_string()))?) } else { None };
+    let mut parts: Vec<Part> = Vec::new();
+    for source in &options.sources {
+        let meta = look(source)?;
+        let name = Path::new(OsStr::from_bytes(source)).components().next_back().and_then(|last| match last {
+            Component::Normal(name) if !ends_with_dot(source) => Some(name.as_bytes()),
+            _ => None,
+        });
+        let target = match (&holder, name) {
+            (Some(place), Some(name)) if into => Target { place: Some(Arc::clone(place)), name: c_name(name) },
+            (Some(place), _) if meta.kind().is_dir() => Target { place: Some(Arc::clone(place)), name: None },
+            (Some(_), _) => return Err(failed("it is a directory, and the source is none".to_owned())),
+            (None, _) => beside(destination, places)?,
+        };
+        if let (Some(place), None) = (&target.place, &target.name)
+            && place.id == meta.id()
+        {
+            return Err(CopyError::InItself { source_path: source.clone(), target: destination.clone() });
+        }
+        let mut path = trim_root(destination).to_vec();
+        if let (true, Some(name)) = (into, &target.name) {
+            pwalk_engine::join(&mut path, name.to_bytes());
+        }
+        if let Some(twin) = parts.iter().find(|part| target.name.is_some() && part.target.name == target.name) {
+            return Err(CopyError::SameName { first: twin.source.clone(), second: source.clone(), target: path });
+        }
+        parts.push(Part { source: source.clone(), meta, target, path });
+    }
+    for part in &parts {
+        check(part, options, places)?;
+    }
+    Ok(parts)
+}
+
+fn ends_with_dot(path: &[u8]) -> bool {
+    matches!(trim_root(path), b"." | b"..") || trim_root(path).ends_with(b"/.") || trim_root(path).ends_with(b"/..")
+}
+
+fn c_name(name: &[u8]) -> Option<CString> {
+    CString::new(name).ok()
+}
+
+/// A link itself, unless a slash behind its name says that what it leads to is meant.
+fn look(source: &[u8]) -> Result<Meta, CopyError> {
+    let failed = |errno| CopyError::Source { path: source.to_vec(), errno };
+    let path = CString::new(source).map_err(|_| failed(Errno::INVAL))?;
+    stat_path(&path, Links::NoFollow).map_err(failed)
+}
+
+/// A destination that is not there, or is a file: a name in the directory above.
+fn beside(destination: &[u8], places: &Places) -> Result<Target, CopyError> {
+    let failed = |why: String| CopyError::Destination { path: destination.to_vec(), why };
+    let path = Path::new(OsStr::from_bytes(destination));
+    let Some(name) = path.file_name().filter(|_| !ends_with_dot(destination)) else {
+        return Err(failed("there is no such directory".to_owned()));
+    };
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let c_above =
+        CString::new(above.as_os_str().as_bytes()).map_err(|_| failed("a path cannot contain NUL".to_owned()))?;
+    let place = places.root(&c_above).map_err(|errno| match errno {
+        Errno::NOENT => failed(format!("there is no directory {}; make it first", above.display())),
+        errno => failed(format!("{}: {errno}", above.display())),
+    })?;
+    Ok(Target { place: Some(place), name: c_name(name.as_bytes()) })
+}
+
+/// What can be known to be wrong before anything is made.
+fn check(part: &Part, options: &CopyOptions, places: &Places) -> Result<(), CopyError> {
+    let failed = |why: String| CopyError::Destination { path: options.destination.clone(), why };
+    let Some(place) = &part.target.place else { return Ok(()) };
+    let dir = places.fd(place).map_err(|why| failed(why.to_string()))?;
+    if space(&*dir).is_ok_and(|space| space.read_only) && !options.dry_run {
+        return Err(failed("the file system is mounted read-only".to_owned()));
+    }
+    if part.meta.kind().is_dir() && is_within(dir.as_fd(), part.meta.id())? {
+        let target = options.destination.clone();
+        return Err(CopyError::InItself { source_path: part.source.clone(), target });
+    }
+    let there = part.target.name.as_ref().map(|name| stat_at(dir.as_fd(), name, Links::NoFollow, Freshness::Fresh));
+    match there {
+        Some(Ok(there)) if there.id() == part.meta.id() && part.meta.kind().is_dir() => {
+            Err(failed(format!("it is the same directory as {}", crate::shown::shown(&part.source))))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether an open directory is the directory `id` or below it, whatever it is called.
+fn is_within(dir: BorrowedFd<'_>, id: (u64, u64)) -> Result<bool, CopyError> {
+    let failed = |errno| CopyError::Source { path: b"..".to_vec(), errno };
+    let mut at = dir.try_clone_to_owned().map_err(|e| failed(Errno::from_io_error(&e).unwrap_or(Errno::IO)))?;
+    let mut last = None;
+    loop {
+        let now = stat_fd(&at, Freshness::Fresh).map_err(failed)?.id();
+        if now == id {
+            return Ok(true);
+        }
+        if last == Some(now) {
+            return Ok(false);
+        }
+        last = Some(now);
+        at = match pwalk_fs::pin_above(at.as_fd()) {
+            Ok(above) => above,
+            // Above it nobody lets us look; nor can the source be there, which we can read.
+            Err(Errno::ACCESS) => return Ok(false),
+            Err(errno) => return Err(failed(errno)),
+        };
+    }
+}
+
+impl Part {
+    pub(crate) fn is_dir(&self) -> bool {
+        self.meta.kind().is_dir()
+    }
+
+    /// Whether nothing stands under its name.
+    pub(crate) fn is_absent(&self, places: &Places) -> bool {
+        let (Some(place), Some(name)) = (&self.target.place, &self.target.name) else { return false };
+        let there = places.fd(place).map(|dir| stat_at(dir.as_fd(), name, Links::NoFollow, Freshness::Fresh));
+        matches!(there, Ok(Err(Errno::NOENT)))
+    }
+
+    pub(crate) fn place(&self) -> Option<&Arc<Place>> {
+        self.target.place.as_ref()
+    }
+}

@@ -1,0 +1,311 @@
+//! The walk that copies, one more visitor of the engine.
+//!
+//! What flows down is the directory at the destination. A directory is made when it is entered and gets what is kept of it when everything in
+//! it is done. Files are known by name and type alone: a file is described by its own descriptor once it is open, so what is copied is
+//! what was described. They are handed out in small groups, so that idle workers find some to take.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use pwalk_engine::{
+    Batch, Context, Descend, Descent, Dir, DirFd, Mounts, Operand, Reserved, Totals, Visitor, WalkError, join,
+};
+use pwalk_fs::{Errno, Kind, Meta};
+
+use super::Event;
+use super::error::{Failure, source};
+use super::keep::{Attributes, Fresh};
+use super::place::Place;
+use super::shared::{Shared, Target};
+
+/// Files that are handed out together.
+const GROUP: usize = 16;
+/// Fewer than this are not worth handing out.
+const FEW: usize = 4;
+/// System calls for a file, by which the number of workers is judged.
+pub(crate) const CALLS: usize = 12;
+
+/// What a directory hands down.
+pub(crate) struct Folder {
+    /// Its copy; none if there is none, in a run that makes none.
+    pub(crate) place: Option<Arc<Place>>,
+    attributes: Attributes,
+}
+
+/// A directory of the source.
+#[derive(Clone)]
+pub(crate) enum Source {
+    Walked(Arc<Dir<Folder>>, DirFd),
+    /// That of a source which is no directory; with the path that the user gave of the latter.
+    Given(Arc<OwnedFd>, Vec<u8>),
+}
+
+/// From where to where.
+#[derive(Clone)]
+pub(crate) struct Spot {
+    pub(crate) source: Source,
+    /// None in a run that makes nothing, where nothing is.
+    pub(crate) place: Option<Arc<Place>>,
+    /// The name of the copy, where it is another.
+    pub(crate) renamed: Option<CString>,
+}
+
+impl Spot {
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        match &self.source {
+            Source::Walked(_, fd) => fd.as_fd(),
+            Source::Given(fd, _) => fd.as_fd(),
+        }
+    }
+
+    pub(crate) fn target<'a>(&'a self, name: &'a CStr) -> &'a CStr {
+        self.renamed.as_deref().unwrap_or(name)
+    }
+
+    /// The path of an entry of the source.
+    pub(crate) fn path(&self, name: &CStr) -> Vec<u8> {
+        match &self.source {
+            Source::Walked(dir, _) => {
+                let mut path = Vec::new();
+                dir.path_into(&mut path);
+                join(&mut path, name.to_bytes());
+                path
+            }
+            Source::Given(_, path) => path.clone(),
+        }
+    }
+}
+
+/// A name that waits for another of the same file to be copied.
+pub(crate) struct Waiting {
+    pub(crate) spot: Arc<Spot>,
+    pub(crate) name: CString,
+    pub(crate) kind: Kind,
+    pub(crate) reserved: Reserved<Worker>,
+}
+
+/// One worker.
+pub(crate) struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) buffer: Vec<u8>,
+    /// Room for the names of attributes.
+    pub(crate) names: Vec<u8>,
+    /// Counted and not told to all yet: a shared counter for each file is dear.
+    path: Vec<u8>,
+}
+
+impl Worker {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared), buffer: Vec::new(), names: Vec::new(), path: Vec::new() }
+    }
+
+    /// The buffer, made when it is first needed: of hundreds of workers not all may copy.
+    pub(crate) fn with_buffer(&mut self) -> &mut Vec<u8> {
+        if self.buffer.is_empty() {
+            self.buffer.resize(self.shared.options.buffer, 0);
+        }
+        &mut self.buffer
+    }
+
+    /// Tells of trouble with an entry.
+    pub(crate) fn fail(&mut self, cx: &mut Context<'_, Self>, path: &[u8], why: Failure) {
+        self.shared.fail(path, &why);
+        if self.shared.is_halted() {
+            cx.stop();
+        }
+    }
+
+    fn fail_dir(&mut self, cx: &mut Context<'_, Self>, dir: &Dir<Folder>, why: Failure) {
+        let mut path = std::mem::take(&mut self.path);
+        dir.path_into(&mut path);
+        self.fail(cx, &path, why);
+        self.path = path;
+    }
+
+    /// The copy of a directory, made or found.
+    fn make(&mut self, dir: &Dir<Folder>, parent: Option<&Folder>) -> Result<Option<Arc<Place>>, Failure> {
+        let shared = &self.shared;
+        let root = if parent.is_none() { shared.target(dir.root()) } else { Target { place: None, name: None } };
+        let (above, name) = match parent {
+            Some(parent) => (parent.place.as_ref(), Some(dir.c_name())),
+            None => (root.place.as_ref(), root.name.as_deref()),
+        };
+        let id = dir.meta().map(Meta::id);
+        if shared.is_destination(id) {
+            return Err(Failure::InItself);
+        }
+        let Some(above) = above else { return Ok(None) };
+        let Some(name) = name else { return Ok(Some(Arc::clone(above))) };
+        let made = if shared.options.dry_run {
+            shared.places.find(above, name)?
+        } else {
+            Some(shared.places.enter(above, name)?)
+        };
+        if parent.is_none() {
+            shared.add_destination(made.as_ref());
+        }
+        if made.as_ref().is_some_and(|place| Some(place.id) == id) {
+            return Err(Failure::SameFile);
+        }
+        Ok(made)
+    }
+
+    /// Sets what is kept of a directory.
+    fn conclude(&mut self, cx: &mut Context<'_, Self>, dir: &Dir<Folder>, place: &Arc<Place>, attributes: &Attributes) {
+        let Some(meta) = dir.meta() else { return };
+        let keep = self.shared.options.keep;
+        let fd = match self.shared.places.fd(place) {
+            Ok(fd) => fd,
+            Err(why) => return self.fail_dir(cx, dir, why),
+        };
+        let fresh = Fresh { may_have_attributes: !place.is_made && (keep.xattr || keep.acl), ..Fresh::default() };
+        let mut lost = Vec::new();
+        let mut meta = *meta;
+        let mut keep = keep;
+        if !keep.mode && place.is_made {
+            // As `mkdir` would have made it.
+            meta.mode = (meta.mode & !0o7777) | (meta.mode & 0o777 & !self.shared.umask);
+            keep.mode = true;
+        }
+        keep.set(fd.as_fd(), &meta, attributes, fresh, |why| lost.push(why));
+        if self.shared.options.fsync == super::Fsync::Each
+            && let Err(errno) = pwalk_fs::sync(&*fd)
+        {
+            lost.push(Failure::Target { what: "sync", errno });
+        }
+        lost.into_iter().for_each(|why| self.fail_dir(cx, dir, why));
+        cx.count_calls(4);
+        self.shared.counts.dirs.fetch_add(1, Relaxed);
+    }
+
+    /// Copies some entries of a directory that are no directories.
+    fn group(&mut self, cx: &mut Context<'_, Self>, spot: &Arc<Spot>, names: &[(CString, Kind)]) {
+        for (name, kind) in names {
+            if cx.is_stopping() {
+                return;
+            }
+            self.entry(cx, spot, name, *kind, names.len() == 1);
+        }
+    }
+
+    /// Copies one entry. One that is not `alone` is put off if it is large.
+    pub(crate) fn entry(&mut self, cx: &mut Context<'_, Self>, spot: &Arc<Spot>, name: &CStr, kind: Kind, alone: bool) {
+        cx.permits().wait(CALLS);
+        cx.count_calls(CALLS as u64);
+        if self.shared.options.dry_run {
+            self.would(cx, spot, name);
+        } else if kind == Kind::File {
+            self.file(cx, spot, name, alone);
+        } else {
+            self.other(cx, spot, name, kind);
+        }
+    }
+
+    fn given(&mut self, cx: &mut Context<'_, Self>, operand: &Operand<'_>) -> Result<(), Failure> {
+        let (above, name) = super::target::split(operand.path).map_err(source("find"))?;
+        let target = self.shared.target(operand.root);
+        let spot = Arc::new(Spot {
+            source: Source::Given(Arc::new(above), operand.path.to_vec()),
+            place: target.place.clone(),
+            renamed: target.name.clone(),
+        });
+        self.entry(cx, &spot, &name, operand.meta.kind(), true);
+        Ok(())
+    }
+}
+
+impl Visitor for Worker {
+    type State = Folder;
+
+    fn enter(&mut self, cx: &mut Context<'_, Self>, dir: &Dir<Folder>, parent: Option<&Folder>) -> (Folder, Descend) {
+        let made = self.make(dir, parent).and_then(|place| {
+            let fd = dir.open_fd().filter(|_| !self.shared.options.dry_run);
+            let attributes = fd.map(|fd| self.shared.options.keep.read(fd.as_fd(), &mut self.names)).transpose()?;
+            Ok(Folder { place, attributes: attributes.unwrap_or_default() })
+        });
+        cx.count_calls(4);
+        match made {
+            Ok(folder) => (folder, Descend::Into),
+            Err(why) => {
+                self.fail_dir(cx, dir, why);
+                (Folder { place: None, attributes: Attributes::new() }, Descend::Skip)
+            }
+        }
+    }
+
+    fn batch(&mut self, cx: &mut Context<'_, Self>, batch: &mut Batch<'_, Folder>) {
+        let dir = batch.dir();
+        let Some(folder) = dir.state().filter(|_| self.shared.copies_files.load(Relaxed)) else { return };
+        let mut names: Vec<_> = batch
+            .iter()
+            .filter(|entry| entry.kind != Kind::Dir && entry.descent == Descent::NotDir)
+            .map(|entry| (entry.c_name().to_owned(), entry.kind))
+            .collect();
+        if names.is_empty() {
+            return;
+        }
+        let fd = match cx.fd(dir) {
+            Ok(fd) => fd,
+            Err(error) => {
+                let errno = error.errno.unwrap_or(Errno::STALE);
+                for (name, _) in names {
+                    let mut path = Vec::new();
+                    dir.path_into(&mut path);
+                    join(&mut path, name.to_bytes());
+                    self.fail(cx, &path, Failure::Source { what: "open the directory of", errno });
+                }
+                return;
+            }
+        };
+        let spot =
+            Arc::new(Spot { source: Source::Walked(Arc::clone(dir), fd), place: folder.place.clone(), renamed: None });
+        // What waits holds descriptors: with few of them nothing waits.
+        while names.len() > GROUP + FEW && !self.shared.is_tight {
+            let group = names.split_off(names.len() - GROUP);
+            let spot = Arc::clone(&spot);
+            cx.spawn(move |worker, cx| worker.group(cx, &spot, &group));
+        }
+        self.group(cx, &spot, &names);
+    }
+
+    fn operand(&mut self, cx: &mut Context<'_, Self>, operand: &Operand<'_>) {
+        if let Err(why) = self.given(cx, operand) {
+            self.fail(cx, operand.path, why);
+        }
+    }
+
+    fn leave(&mut self, cx: &mut Context<'_, Self>, dir: &Arc<Dir<Folder>>, _: &Totals) {
+        if cx.is_stopping() || self.shared.options.dry_run {
+            return;
+        }
+        match dir.state() {
+            Some(_) if dir.depth() == 0 && !self.shared.keeps_roots.load(Relaxed) => {}
+            Some(Folder { place: Some(place), attributes }) => self.conclude(cx, dir, place, attributes),
+            Some(_) => {}
+            // Where the walk stays on one file system, another's mount point is an empty directory.
+            None if self.is_mount_point(dir) => {
+                let parent = dir.parent().and_then(|parent| parent.state());
+                match self.make(dir, parent) {
+                    Ok(Some(place)) => self.conclude(cx, dir, &place, &Attributes::new()),
+                    Ok(None) => {}
+                    Err(why) => self.fail_dir(cx, dir, why),
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn error(&mut self, _: &mut Context<'_, Self>, error: &WalkError) {
+        self.shared.counts.unread.fetch_add(1, Relaxed);
+        self.shared.listener.hear(&Event::Unread(error));
+    }
+}
+
+impl Worker {
+    fn is_mount_point(&self, dir: &Dir<Folder>) -> bool {
+        let dev = |dir: &Dir<Folder>| dir.meta().map(|meta| meta.dev);
+        self.shared.options.walk.mounts == Mounts::Stay && dir.parent().is_some_and(|parent| dev(parent) != dev(dir))
+    }
+}
