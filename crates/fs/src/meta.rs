@@ -124,6 +124,33 @@ pub struct Brief {
     pub ctime: Time,
 }
 
+/// Describes what an open descriptor refers to by `fstat`: faster than [`stat_fd`], and without birth time and mount.
+///
+/// # Errors
+/// What the kernel says.
+#[allow(clippy::useless_conversion, reason = "the kernel's types differ by architecture")]
+pub fn stat_quick(fd: impl AsFd) -> Result<Meta, Errno> {
+    let stat = retry_on_intr(|| fstat(&fd))?;
+    // Nanoseconds are always below a thousand million; sizes are never negative.
+    let time = |sec, nsec| Time { sec, nsec: u32::try_from(nsec).unwrap_or(0) };
+    Ok(Meta {
+        ino: stat.st_ino,
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        blocks: u64::try_from(stat.st_blocks).unwrap_or(0),
+        dev: stat.st_dev,
+        rdev: stat.st_rdev,
+        mode: stat.st_mode,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        nlink: u32::try_from(stat.st_nlink).unwrap_or(u32::MAX),
+        atime: time(stat.st_atime, stat.st_atime_nsec),
+        mtime: time(stat.st_mtime, stat.st_mtime_nsec),
+        ctime: time(stat.st_ctime, stat.st_ctime_nsec),
+        btime: None,
+        mount_root: None,
+    })
+}
+
 /// Describes what an open descriptor refers to, briefly.
 ///
 /// # Errors

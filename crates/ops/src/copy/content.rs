@@ -23,6 +23,7 @@ pub(crate) struct Pace<'a> {
     /// Leave for bytes, by [`UNIT`].
     pub(crate) bytes: Option<&'a Throttle>,
     pub(crate) is_stopping: &'a dyn Fn() -> bool,
+    /// Bytes that were moved.
     pub(crate) moved: &'a AtomicU64,
 }
 
@@ -38,6 +39,7 @@ pub struct Piece<'a> {
     may_share: bool,
     pair: &'a Pair,
     buffer: &'a mut Vec<u8>,
+    turn: u32,
     pace: Pace<'a>,
 }
 
@@ -59,6 +61,7 @@ impl<'a> Piece<'a> {
             may_share: true,
             pair,
             buffer,
+            turn: 0,
             pace,
         }
     }
@@ -74,6 +77,15 @@ impl<'a> Piece<'a> {
     /// Whether the two files may share blocks.
     pub(crate) fn sharing(self, may_share: bool) -> Self {
         Self { may_share, ..self }
+    }
+
+    /// Which one of a worker's pieces this is: now and then one is measured.
+    pub(crate) fn at_turn(self, turn: u32) -> Self {
+        Self { turn, ..self }
+    }
+
+    pub(crate) fn turn(&self) -> u32 {
+        self.turn
     }
 
     pub(crate) fn makes_holes(&self) -> bool {

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use pwalk_engine::{Context, Held};
 use pwalk_fs::{
     Errno, Freshness, Kind, Links, Meta, Replace, clone, create_file, create_unnamed, link_open, next_data, open_file,
-    remove, rename, set_length, stat_at, stat_fd,
+    remove, rename, set_length, stat_at, stat_quick,
 };
 
 use super::content::{Broken, Piece, is_no_way};
@@ -77,11 +77,11 @@ impl Worker {
         name: &CStr,
         alone: bool,
     ) -> Result<(), Failure> {
-        let (file, meta) = open(spot, name)?;
+        let (file, meta) = self.open(spot, name)?;
         if meta.size >= LARGE && !alone && !self.shared.is_tight {
             drop(file);
             let (spot, name) = (Arc::clone(spot), name.to_owned());
-            cx.spawn(move |worker, cx| worker.file(cx, &spot, &name, true));
+            cx.spawn(move |worker, cx| worker.entry(cx, &spot, &name, Kind::File, true));
             return Ok(());
         }
         let standing = self.standing(spot, name, &meta)?;
@@ -93,6 +93,37 @@ impl Worker {
         match standing {
             Standing::Stays(_) => Ok(()),
             _ => self.copy(cx, spot, name, file, meta, standing).map(drop),
+        }
+    }
+
+    /// Opens a file and describes it.
+    fn open(&self, spot: &Spot, name: &CStr) -> Result<(OwnedFd, Meta), Failure> {
+        let file = open_file(spot.fd(), name).map_err(|errno| match errno {
+            // A link, a socket.
+            Errno::LOOP | Errno::NXIO => Failure::Replaced,
+            errno => source("open")(errno),
+        })?;
+        let mut meta = stat_quick(&file).map_err(source("look at"))?;
+        if meta.kind() != Kind::File {
+            return Err(Failure::Replaced);
+        }
+        // What was changed shortly before the copy began could be changed again and bear the same time.
+        if meta.mtime.sec >= self.shared.begun && is_racy(&meta) {
+            std::thread::sleep(TICK);
+            meta = stat_quick(&file).map_err(source("look at"))?;
+        }
+        Ok((file, meta))
+    }
+
+    /// What is known of copying from one file system to another: mostly of the same two as before.
+    fn pair(&mut self, devices: (u64, u64)) -> Arc<Pair> {
+        match &self.pair {
+            Some((known, pair)) if *known == devices => Arc::clone(pair),
+            _ => {
+                let pair = self.shared.pairs.get(devices);
+                self.pair = Some((devices, Arc::clone(&pair)));
+                pair
+            }
         }
     }
 
@@ -200,9 +231,9 @@ impl Worker {
         standing: Standing,
     ) -> Result<Became, Failure> {
         let Some(place) = &spot.place else { return Ok(Became::Copy(None)) };
-        let dir = self.shared.places.fd(place)?;
+        let dir = spot.dir(&self.shared.places)?;
         for attempt in 1.. {
-            let pair = self.shared.pairs.get((meta.dev, place.id.0));
+            let pair = self.pair((meta.dev, place.id.0));
             let draft = self.draft(place, &dir, &meta, &pair)?;
             let is_clone = self.clone_whole(&file, &draft, &meta, &pair)?;
             if !is_clone && self.wants_hands(&meta, &pair) {
@@ -220,7 +251,7 @@ impl Worker {
                     tracing::debug!(attempt, "a file was changed while it was copied");
                 }
             }
-            (file, meta) = open(spot, name)?;
+            (file, meta) = self.open(spot, name)?;
         }
         Err(Failure::Changed)
     }
@@ -280,7 +311,7 @@ impl Worker {
         }
         match clone(file.as_fd(), draft.fd.as_fd()) {
             Ok(()) => {
-                self.shared.counts.moved.fetch_add(meta.size, Relaxed);
+                self.tally.moved.fetch_add(meta.size, Relaxed);
                 self.shared.counts.cloned.fetch_add(meta.size, Relaxed);
                 Ok(true)
             }
@@ -334,10 +365,14 @@ impl Worker {
         is_shared: bool,
     ) -> Result<(), Failure> {
         self.with_buffer();
+        self.turn = self.turn.wrapping_add(1);
         let shared = &self.shared;
         let options = &shared.options;
         let is_stopping = || cx.is_stopping();
-        let mut piece = Piece::new(files, range, pair, &mut self.buffer, shared.pace(cx, &is_stopping))
+        // Of a large range people see how far it is.
+        let moved = if range.1 - range.0 < LARGE { &self.tally.moved } else { &shared.counts.moved };
+        let mut piece = Piece::new(files, range, pair, &mut self.buffer, shared.pace(cx, &is_stopping, moved))
+            .at_turn(self.turn)
             .shared(is_shared)
             .with_holes(options.sparse == Sparse::Always)
             .sharing(options.reflink != Reflink::Never);
@@ -374,7 +409,7 @@ impl Worker {
         if options.verify {
             super::verify::same(file.as_fd(), draft.fd.as_fd(), self.with_buffer())?;
         }
-        let now = stat_fd(file, Freshness::Fresh).map_err(source("look at"))?;
+        let now = stat_quick(file).map_err(source("look at"))?;
         if is_other(meta, &now) {
             return Err(Failure::Changed);
         }
@@ -383,13 +418,12 @@ impl Worker {
         if self.shared.options.fsync == Fsync::Each {
             pwalk_fs::sync(&draft.fd).map_err(target("sync"))?;
         }
-        let id = (meta.nlink > 1).then(|| stat_fd(&draft.fd, Freshness::Fresh).map(|meta| meta.id()));
+        let id = (meta.nlink > 1).then(|| stat_quick(&draft.fd).map(|meta| meta.id()));
         let id = id.transpose().map_err(target("look at"))?;
         self.publish(dir, draft, spot.target(name), standing)?;
-        let counts = &self.shared.counts;
-        counts.files.fetch_add(1, Relaxed);
-        counts.bytes.fetch_add(meta.size, Relaxed);
-        counts.replaced.fetch_add(u64::from(standing == Standing::Old), Relaxed);
+        self.tally.files += 1;
+        self.tally.bytes += meta.size;
+        self.tally.replaced += u64::from(standing == Standing::Old);
         lost.iter().for_each(|why| self.shared.fail(&spot.path(name), why));
         Ok(id)
     }
@@ -428,24 +462,6 @@ pub(crate) fn drop_draft(dir: &Held, draft: Draft) {
         // What cannot be removed the next --resume removes.
         remove(dir.as_fd(), &name, Kind::File).unwrap_or_default();
     }
-}
-
-/// Opens a file and describes it.
-fn open(spot: &Spot, name: &CStr) -> Result<(OwnedFd, Meta), Failure> {
-    let file = open_file(spot.fd(), name).map_err(|errno| match errno {
-        // A link, a socket.
-        Errno::LOOP | Errno::NXIO => Failure::Replaced,
-        errno => source("open")(errno),
-    })?;
-    let mut meta = stat_fd(&file, Freshness::Fresh).map_err(source("look at"))?;
-    if meta.kind() != Kind::File {
-        return Err(Failure::Replaced);
-    }
-    if is_racy(&meta) {
-        std::thread::sleep(TICK);
-        meta = stat_fd(&file, Freshness::Fresh).map_err(source("look at"))?;
-    }
-    Ok((file, meta))
 }
 
 /// Whether a file was changed between two looks.

@@ -185,6 +185,7 @@ impl Worker {
         if let Err(why) = done {
             self.fail(cx, &spot.path(name), why);
         }
+        self.tally.tell(&self.shared.counts);
     }
 }
 

@@ -27,6 +27,8 @@ const CLASSES: usize = 26;
 const TRIES: u32 = 4;
 /// How seldom another is tried again.
 const AGAIN: u32 = 512;
+/// How seldom the one that is preferred is measured again.
+const MEASURED: u32 = 16;
 /// Large ranges are copied, and measured, by so many bytes.
 const BLOCK: u64 = 16 << 20;
 
@@ -53,7 +55,8 @@ impl Score {
 pub(crate) struct Pair {
     scores: [[Score; WAYS.len()]; CLASSES],
     unsupported: [AtomicBool; WAYS.len()],
-    turns: AtomicU32,
+    /// The way that is preferred, counted from 1; 0 where it is to be found out.
+    chosen: [AtomicU8; CLASSES],
     no_clone: AtomicBool,
     /// Clones refused for reasons that may be a single file's.
     odd_clones: AtomicU8,
@@ -118,8 +121,8 @@ impl Pair {
 
     fn block(&self, piece: &mut Piece<'_>, size: u64, may_share: bool) -> Result<(), Broken> {
         loop {
-            let way = self.choose(size, piece, may_share);
-            let began = Instant::now();
+            let (way, measures) = self.choose(size, piece, may_share);
+            let began = measures.then(Instant::now);
             let done = match way {
                 Way::Range => piece.by_range(),
                 Way::Send => piece.by_send(),
@@ -127,7 +130,9 @@ impl Pair {
             };
             match done {
                 Ok(()) if piece.left() == 0 => {
-                    self.scores[class(size)][way as usize].add(began.elapsed());
+                    if let Some(began) = began {
+                        self.scores[class(size)][way as usize].add(began.elapsed());
+                    }
                     return Ok(());
                 }
                 // Of what is in its way reading and writing tells better.
@@ -138,27 +143,42 @@ impl Pair {
         }
     }
 
-    fn choose(&self, size: u64, piece: &Piece<'_>, may_share: bool) -> Way {
+    /// A way, and whether to measure it.
+    fn choose(&self, size: u64, piece: &Piece<'_>, may_share: bool) -> (Way, bool) {
         if piece.makes_holes() {
-            return Way::Buffer;
+            return (Way::Buffer, false);
         }
-        let can = |way: &Way| {
-            let asked = match way {
-                Way::Range => may_share,
-                Way::Send => !piece.is_shared(),
-                Way::Buffer => return true,
-            };
-            asked && !self.unsupported[*way as usize].load(Relaxed)
-        };
         let scores = &self.scores[class(size)];
-        let tries = |way: &Way| scores[*way as usize].tries.load(Relaxed);
-        let ways = WAYS.iter().filter(|way| can(way));
-        let least = ways.clone().min_by_key(|way| tries(way)).copied().unwrap_or(Way::Buffer);
-        let is_turn = self.turns.fetch_add(1, Relaxed).is_multiple_of(AGAIN);
-        if tries(&least) < TRIES || is_turn {
-            return least;
+        let turn = piece.turn();
+        let is_turn = turn.is_multiple_of(AGAIN);
+        // Relaxed: a choice a moment old is as good. What was chosen may not do for this piece.
+        let chosen = self.chosen[class(size)].load(Relaxed);
+        let way = WAYS.iter().copied().find(|way| *way as u8 + 1 == chosen);
+        if let Some(way) = way.filter(|way| !is_turn && self.can(*way, piece, may_share)) {
+            let measures = turn.is_multiple_of(MEASURED);
+            if measures {
+                self.chosen[class(size)].store(0, Relaxed);
+            }
+            return (way, measures);
         }
-        ways.min_by_key(|way| scores[**way as usize].nanos.load(Relaxed)).copied().unwrap_or(Way::Buffer)
+        let tries = |way: &Way| scores[*way as usize].tries.load(Relaxed);
+        let ways = WAYS.iter().copied().filter(|way| self.can(*way, piece, may_share));
+        let least = ways.clone().min_by_key(tries).unwrap_or(Way::Buffer);
+        if tries(&least) < TRIES || is_turn {
+            return (least, true);
+        }
+        let best = ways.min_by_key(|way| scores[*way as usize].nanos.load(Relaxed)).unwrap_or(Way::Buffer);
+        self.chosen[class(size)].store(best as u8 + 1, Relaxed);
+        (best, true)
+    }
+
+    fn can(&self, way: Way, piece: &Piece<'_>, may_share: bool) -> bool {
+        let asked = match way {
+            Way::Range => may_share,
+            Way::Send => !piece.is_shared(),
+            Way::Buffer => return true,
+        };
+        asked && !self.unsupported[way as usize].load(Relaxed)
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct Place {
     keeper: Keeper,
     /// Whether this run made it: then nobody else can be in it.
     pub(crate) is_made: bool,
+    /// Its owner and group when it was made or found.
+    pub(crate) owner: (u32, u32),
     /// Owner and group of a new file in it, where they are known.
     pub(crate) fresh: Option<(u32, u32)>,
     /// Whether new files in it get an access control list.
@@ -156,6 +158,7 @@ impl Places {
             id: meta.id(),
             keeper,
             is_made,
+            owner: (meta.uid, meta.gid),
             fresh,
             has_default_acl,
         });

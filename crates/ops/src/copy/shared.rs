@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use pwalk_engine::{Context, Throttle};
 
@@ -44,6 +45,30 @@ pub(crate) struct Counts {
     pub(crate) unread: AtomicU64,
 }
 
+/// What one worker did and has not told yet: a counter that all share is dear.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    pub(crate) replaced: u64,
+    pub(crate) moved: AtomicU64,
+}
+
+impl Tally {
+    /// Adds it to what all did.
+    pub(crate) fn tell(&mut self, counts: &Counts) {
+        let tell = |mine: &mut u64, all: &AtomicU64| {
+            if *mine > 0 {
+                all.fetch_add(std::mem::take(mine), Relaxed);
+            }
+        };
+        tell(&mut self.files, &counts.files);
+        tell(&mut self.bytes, &counts.bytes);
+        tell(&mut self.replaced, &counts.replaced);
+        tell(self.moved.get_mut(), &counts.moved);
+    }
+}
+
 pub(crate) struct Shared {
     pub(crate) options: CopyOptions,
     pub(crate) places: Places,
@@ -54,6 +79,8 @@ pub(crate) struct Shared {
     pub(crate) bytes_throttle: Option<Throttle>,
     /// The bits that new files do not get.
     pub(crate) umask: u32,
+    /// A second before the run began, since 1970.
+    pub(crate) begun: i64,
     pub(crate) is_root: bool,
     /// Whether descriptors are so few that nothing may wait with some open.
     pub(crate) is_tight: bool,
@@ -88,6 +115,7 @@ impl Shared {
             bytes_throttle: options.max_bytes_per_sec.map(|bytes| Throttle::new(bytes.div_ceil(UNIT))),
             // Where nobody says, as if everything were taken.
             umask: pwalk_fs::umask().unwrap_or(0o777),
+            begun: now() - 1,
             is_root: rustix::process::geteuid().is_root(),
             is_tight,
             temporary: AtomicU64::new(0),
@@ -125,8 +153,13 @@ impl Shared {
         }
     }
 
-    pub(crate) fn pace<'a>(&'a self, cx: &'a Context<'_, Worker>, is_stopping: &'a dyn Fn() -> bool) -> Pace<'a> {
-        Pace { permits: cx.permits(), bytes: self.bytes_throttle.as_ref(), is_stopping, moved: &self.counts.moved }
+    pub(crate) fn pace<'a>(
+        &'a self,
+        cx: &'a Context<'_, Worker>,
+        is_stopping: &'a dyn Fn() -> bool,
+        moved: &'a AtomicU64,
+    ) -> Pace<'a> {
+        Pace { permits: cx.permits(), bytes: self.bytes_throttle.as_ref(), is_stopping, moved }
     }
 
     /// Tells of trouble with an entry, and ends the run if there is no sense in going on.
@@ -169,4 +202,10 @@ impl Shared {
         self.listener.hear(&Event::Warning(&warning));
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
     }
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }

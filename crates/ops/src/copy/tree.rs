@@ -194,7 +194,10 @@ impl Sink for Copying {
         Worker::new(&self.0)
     }
 
-    fn finish(self, _: Vec<Worker>, outcome: &Outcome) -> Result<Outcome, Self::Error> {
+    fn finish(self, workers: Vec<Worker>, outcome: &Outcome) -> Result<Outcome, Self::Error> {
+        for mut worker in workers {
+            worker.tally.tell(&self.0.counts);
+        }
         Ok(outcome.clone())
     }
 }

@@ -6,19 +6,20 @@
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 
 use pwalk_engine::{
-    Batch, Context, Descend, Descent, Dir, DirFd, Mounts, Operand, Reserved, Totals, Visitor, WalkError, join,
+    Batch, Context, Descend, Descent, Dir, DirFd, Held, Mounts, Operand, Reserved, Totals, Visitor, WalkError, join,
 };
 use pwalk_fs::{Errno, Kind, Meta};
 
 use super::Event;
 use super::error::{Failure, source};
 use super::keep::{Attributes, Fresh};
-use super::place::Place;
-use super::shared::{Shared, Target};
+use super::pair::Pair;
+use super::place::{Place, Places};
+use super::shared::{Shared, Tally, Target};
 
 /// Files that are handed out together.
 const GROUP: usize = 16;
@@ -48,6 +49,8 @@ pub(crate) struct Spot {
     pub(crate) source: Source,
     /// None in a run that makes nothing, where nothing is.
     pub(crate) place: Option<Arc<Place>>,
+    /// Its descriptor, while it is used.
+    dir: OnceLock<Arc<Held>>,
     /// The name of the copy, where it is another.
     pub(crate) renamed: Option<CString>,
 }
@@ -58,6 +61,15 @@ impl Spot {
             Source::Walked(_, fd) => fd.as_fd(),
             Source::Given(fd, _) => fd.as_fd(),
         }
+    }
+
+    /// The directory of the copy.
+    pub(crate) fn dir(&self, places: &Places) -> Result<Arc<Held>, Failure> {
+        if let Some(dir) = self.dir.get() {
+            return Ok(Arc::clone(dir));
+        }
+        let dir = places.fd(self.place.as_ref().ok_or(Failure::Swapped)?)?;
+        Ok(Arc::clone(self.dir.get_or_init(|| dir)))
     }
 
     pub(crate) fn target<'a>(&'a self, name: &'a CStr) -> &'a CStr {
@@ -92,13 +104,25 @@ pub(crate) struct Worker {
     pub(crate) buffer: Vec<u8>,
     /// Room for the names of attributes.
     pub(crate) names: Vec<u8>,
-    /// Counted and not told to all yet: a shared counter for each file is dear.
     path: Vec<u8>,
+    pub(crate) tally: Tally,
+    /// Of the last two file systems.
+    pub(crate) pair: Option<((u64, u64), Arc<Pair>)>,
+    /// Ranges copied so far.
+    pub(crate) turn: u32,
 }
 
 impl Worker {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
-        Self { shared: Arc::clone(shared), buffer: Vec::new(), names: Vec::new(), path: Vec::new() }
+        Self {
+            shared: Arc::clone(shared),
+            buffer: Vec::new(),
+            names: Vec::new(),
+            path: Vec::new(),
+            tally: Tally::default(),
+            pair: None,
+            turn: 0,
+        }
     }
 
     /// The buffer, made when it is first needed: of hundreds of workers not all may copy.
@@ -160,7 +184,11 @@ impl Worker {
             Ok(fd) => fd,
             Err(why) => return self.fail_dir(cx, dir, why),
         };
-        let fresh = Fresh { may_have_attributes: !place.is_made && (keep.xattr || keep.acl), ..Fresh::default() };
+        let fresh = Fresh {
+            owner: Some(place.owner),
+            may_have_attributes: !place.is_made && (keep.xattr || keep.acl),
+            ..Fresh::default()
+        };
         let mut lost = Vec::new();
         let mut meta = *meta;
         let mut keep = keep;
@@ -188,6 +216,7 @@ impl Worker {
             }
             self.entry(cx, spot, name, *kind, names.len() == 1);
         }
+        self.tally.tell(&self.shared.counts);
     }
 
     /// Copies one entry. One that is not `alone` is put off if it is large.
@@ -201,6 +230,9 @@ impl Worker {
         } else {
             self.other(cx, spot, name, kind);
         }
+        if alone {
+            self.tally.tell(&self.shared.counts);
+        }
     }
 
     fn given(&mut self, cx: &mut Context<'_, Self>, operand: &Operand<'_>) -> Result<(), Failure> {
@@ -209,6 +241,7 @@ impl Worker {
         let spot = Arc::new(Spot {
             source: Source::Given(Arc::new(above), operand.path.to_vec()),
             place: target.place.clone(),
+            dir: OnceLock::new(),
             renamed: target.name.clone(),
         });
         self.entry(cx, &spot, &name, operand.meta.kind(), true);
@@ -259,8 +292,12 @@ impl Visitor for Worker {
                 return;
             }
         };
-        let spot =
-            Arc::new(Spot { source: Source::Walked(Arc::clone(dir), fd), place: folder.place.clone(), renamed: None });
+        let spot = Arc::new(Spot {
+            source: Source::Walked(Arc::clone(dir), fd),
+            place: folder.place.clone(),
+            dir: OnceLock::new(),
+            renamed: None,
+        });
         // What waits holds descriptors: with few of them nothing waits.
         while names.len() > GROUP + FEW && !self.shared.is_tight {
             let group = names.split_off(names.len() - GROUP);
