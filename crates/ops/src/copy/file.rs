@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use pwalk_engine::{Context, Held};
 use pwalk_fs::{
     Errno, Freshness, Kind, Links, Meta, Replace, clone, create_file, create_unnamed, link_open, next_data, open_file,
-    remove, rename, set_length, stat_at, stat_quick,
+    read_at, remove, rename, set_length, stat_at, stat_quick, write_all_at,
 };
 
 use super::content::{Broken, Piece, is_no_way};
@@ -30,7 +30,7 @@ use super::strategy::Chunks;
 use super::visitor::{Spot, Waiting, Worker};
 
 /// How often a file that changes is copied.
-const ATTEMPTS: usize = 3;
+pub(crate) const ATTEMPTS: usize = 3;
 /// Files as large as this are copied by whoever is free, not in a group.
 const LARGE: u64 = 4 << 20;
 /// The clock by which files get their times ticks so often at the least.
@@ -96,17 +96,17 @@ impl Worker {
         let standing = self.standing(spot, name, &meta)?;
         if meta.nlink > 1 && self.shared.options.keep.links {
             return self.linked(cx, spot, name, &meta, standing, |worker, cx| {
-                worker.copy(cx, spot, name, file, meta, standing)
+                worker.copy(cx, spot, name, (file, meta, standing), 1)
             });
         }
         match standing {
             Standing::Stays(_) => Ok(()),
-            _ => self.copy(cx, spot, name, file, meta, standing).map(drop),
+            _ => self.copy(cx, spot, name, (file, meta, standing), 1).map(drop),
         }
     }
 
     /// Opens a file and describes it.
-    fn open(&self, spot: &Spot, name: &CStr) -> Result<(OwnedFd, Meta), Failure> {
+    pub(crate) fn open(&self, spot: &Spot, name: &CStr) -> Result<(OwnedFd, Meta), Failure> {
         let file = open_file(spot.fd(), name).map_err(|errno| match errno {
             // A link, a socket.
             Errno::LOOP | Errno::NXIO => Failure::Replaced,
@@ -229,24 +229,23 @@ impl Worker {
         }
     }
 
-    /// Copies an open file to its name.
+    /// Copies an open file to its name, for the `first` time.
     pub(crate) fn copy(
         &mut self,
         cx: &mut Context<'_, Self>,
         spot: &Arc<Spot>,
         name: &CStr,
-        mut file: OwnedFd,
-        mut meta: Meta,
-        standing: Standing,
+        (mut file, mut meta, standing): (OwnedFd, Meta, Standing),
+        first: usize,
     ) -> Result<Became, Failure> {
         let Some(place) = &spot.place else { return Ok(Became::Copy(None)) };
         let dir = spot.dir(&self.shared.places)?;
-        for attempt in 1.. {
+        for attempt in first.. {
             let pair = self.pair((meta.dev, place.id.0));
             let draft = self.draft(place, &dir, spot.target(name), &meta, &pair)?;
             let is_clone = self.clone_whole(&file, &draft, &meta, &pair)?;
             if !is_clone && self.wants_hands(&meta, &pair) {
-                return self.many_hands(cx, spot, name, (file, meta, standing), draft, pair);
+                return self.many_hands(cx, spot, name, (file, meta, standing), draft, pair, attempt);
             }
             let done = if is_clone { Ok(()) } else { self.content(cx, &file, &draft, &meta, &pair) };
             let done = done.and_then(|()| self.conclude_file(spot, name, &file, &meta, &draft, &dir, standing));
@@ -254,7 +253,7 @@ impl Worker {
                 Ok(id) => return Ok(Became::Copy(id)),
                 Err(why) => {
                     drop_draft(&dir, draft);
-                    if why != Failure::Changed || attempt == ATTEMPTS || cx.is_stopping() {
+                    if why != Failure::Changed || attempt >= ATTEMPTS || cx.is_stopping() {
                         return Err(why);
                     }
                     tracing::debug!(attempt, "a file was changed while it was copied");
@@ -268,14 +267,15 @@ impl Worker {
     /// A file for the copy that nobody sees yet.
     fn draft(&self, place: &Place, dir: &Held, name: &CStr, meta: &Meta, pair: &Pair) -> Result<Draft, Failure> {
         let keep = self.shared.options.keep;
-        let bits = meta.mode & 0o777;
+        // Its owner must be able to write to it until it is done, attributes as well.
+        let bits = meta.mode & 0o777 | if self.shared.is_root { 0 } else { 0o600 };
         let owner = place.fresh.filter(|_| keep.ownership);
         let may_have_attributes = place.has_default_acl;
-        // What nobody sees can have its mode at once; the owner's right to write is not needed any more.
         let as_made = |mode: u32| (!may_have_attributes).then_some(mode & !self.shared.umask);
         let draft =
             |fd, name, mode| Draft { fd, name, fresh: Fresh { owner, mode: as_made(mode), may_have_attributes } };
         if place.is_made {
+            // What nobody sees can have its mode at once.
             return match create_file(dir.as_fd(), name, bits) {
                 Ok(fd) => Ok(draft(fd, Drafted::AtOnce(name.to_owned()), bits)),
                 Err(errno) => Err(taken(errno)),
@@ -289,7 +289,7 @@ impl Worker {
             }
         }
         // Others may open what has a name: not before it belongs to whom it should.
-        let mode = if keep.mode { 0o600 } else { bits };
+        let mode = if keep.mode { 0o600 } else { meta.mode & 0o777 };
         loop {
             let name = self.temporary();
             match create_file(dir.as_fd(), &name, mode) {
@@ -357,10 +357,30 @@ impl Worker {
             self.range(cx, (file.as_fd(), draft.fd.as_fd()), range, pair, false)?;
             end = range.1;
         }
+        if meta.size == 0 && meta.blocks == 0 {
+            return self.unsized_content(cx, file, draft);
+        }
         if end < meta.size || sparse == Sparse::Always {
             set_length(draft.fd.as_fd(), meta.size).map_err(target("set the size of"))?;
         }
         Ok(())
+    }
+
+    /// Copies what has no size and may have content all the same, as the files of `/proc` do.
+    fn unsized_content(&mut self, cx: &Context<'_, Self>, file: &OwnedFd, draft: &Draft) -> Result<(), Failure> {
+        let mut at = 0;
+        loop {
+            let buffer = self.with_buffer();
+            let got = read_at(file.as_fd(), at, buffer).map_err(source("read"))?;
+            if got == 0 {
+                return Ok(());
+            }
+            write_all_at(draft.fd.as_fd(), at, &buffer[..got]).map_err(target("write"))?;
+            at += got as u64;
+            if cx.is_stopping() {
+                return Err(target("write")(Errno::CANCELED));
+            }
+        }
     }
 
     /// Copies one range.
