@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 use pwalk_engine::{Context, Threads};
 use pwalk_fs::{Meta, set_length};
 
+use super::data::Ranges;
+use super::draft::{Draft, drop_draft};
 use super::error::{Failure, target};
-use super::file::{ATTEMPTS, Became, Draft, Ranges, Standing, drop_draft};
+use super::file::{ATTEMPTS, Became, Standing};
 use super::pair::Pair;
 use super::strategy::Chunks;
 use super::visitor::{Spot, Worker};
