@@ -72,7 +72,6 @@ impl Worker {
     ) -> Result<Became, Failure> {
         let chunks = chunks(&file, &meta, self.shared.options.sparse)?;
         let target_fd = draft.fd.try_clone().map_err(|e| target("open")(errno_of(&e)))?;
-        set_length(target_fd.as_fd(), meta.size).map_err(target("set the size of"))?;
         let is_known = self.shared.options.strategy.chunks() == Chunks::Always || pair.several_pay() == Some(true);
         let large = Arc::new(Large {
             spot: Arc::clone(spot),
@@ -176,7 +175,11 @@ impl Worker {
                 Err(why)
             }
             (None, Ok(Some(dir))) => {
-                let done = self.conclude_file(spot, name, &large.file, &large.meta, &draft, &dir, large.standing);
+                // Not before: to write into a hole costs more than to make a file longer. What ends in a hole is too short yet.
+                let done = set_length(draft.fd.as_fd(), large.meta.size).map_err(target("set the size of"));
+                let done = done.and_then(|()| {
+                    self.conclude_file(spot, name, &large.file, &large.meta, &draft, &dir, large.standing)
+                });
                 if done.is_err() {
                     drop_draft(&dir, draft);
                 }
