@@ -71,6 +71,11 @@ impl<'a> Tree<'a> {
         }
         let part = part.clone();
         let sizes = count(&[&part], &self.walk)?;
+        if self.walk.cancel.is_cancelled() {
+            // What was not counted is not what is not there.
+            self.ended = Ended::Cancelled;
+            return Ok(());
+        }
         let asked = self.shared.options.components.clone();
         let mut components = sizes.components.clone();
         if let Some(asked) = &asked {
@@ -136,6 +141,8 @@ impl<'a> Tree<'a> {
         self.ended = outcome.ended;
         self.snapshots += outcome.snapshots;
         self.workers = self.workers.max(outcome.workers);
+        // Now that all workers have told what they did: whoever is told last knows it exactly, also of a run that ends here.
+        self.watcher.tick(&self.progress(&Snapshot { workers: outcome.workers, ..Snapshot::default() }));
         match self.shared.why_halted() {
             Some(CopyError::Halted { path, errno }) => Err(CopyError::Halted { path: path.clone(), errno: *errno }),
             _ => Ok(()),
