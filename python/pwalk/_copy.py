@@ -318,17 +318,16 @@ def create_copy_service(
     elif user_config is not None:
         (named,) = _one("user_config", user_config)
         file = os.fsdecode(named)
-    settings = dict(zip(("copy_strategy", "copy_buffer_size_kb", "copy_max_workers"), _pwalk.copy_settings(file)))
-    for name, value in given.items():
-        if name in settings:
-            settings[name] = settings[name] if value is None else value
-        elif str(name).startswith("copy_"):
-            raise ValueError(f"there is no setting {name}; there are {', '.join(settings)}")
-    arguments = {"copy_strategy": strategy, "copy_buffer_size_kb": buffer_size_kb, "copy_max_workers": max_workers}
-    settings.update({name: value for name, value in arguments.items() if value is not None})
+    names = ("copy_strategy", "copy_buffer_size_kb", "copy_max_workers")
+    settings: dict[str, Any] = dict(zip(names, _pwalk.copy_settings(file)))
+    for name in given:
+        if name not in names and str(name).startswith("copy_"):
+            raise ValueError(f"there is no setting {name}; there are {', '.join(names)}")
+    for wishes in (given, dict(zip(names, (strategy, buffer_size_kb, max_workers)))):
+        settings.update({name: wishes[name] for name in names if wishes.get(name) is not None})
     if not isinstance(settings["copy_strategy"], str | None):
         raise TypeError(f"copy_strategy must be the name of a strategy, not {settings['copy_strategy']!r}")
-    return FileCopyService(*settings.values())
+    return FileCopyService(*(settings[name] for name in names))
 
 
 def _one(what: str, path: Path) -> list[str | bytes]:

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pwalk_engine::{
     Batch, Context, Descend, Dir, Frontier, Needs, Operand, Options, Outcome, Silent, Sink, Totals, Visitor, fold,
 };
-use pwalk_fs::space;
+use pwalk_fs::{Kind, space};
 
 use super::error::CopyError;
 use super::place::Places;
@@ -114,7 +114,7 @@ struct Counting(Arc<Sums>);
 
 struct Counter(Arc<Sums>);
 
-/// Of a directory: how many there are below it, itself among them.
+/// Of a directory: how many there are below it, itself among them. Beside it in the state: the sizes of what has no content.
 type Below = Arc<AtomicU64>;
 
 impl Visitor for Counter {
@@ -135,10 +135,19 @@ impl Visitor for Counter {
         ((below, AtomicU64::new(0)), Descend::Into)
     }
 
-    fn batch(&mut self, _: &mut Context<'_, Self>, _: &mut Batch<'_, Self::State>) {}
+    fn batch(&mut self, _: &mut Context<'_, Self>, batch: &mut Batch<'_, Self::State>) {
+        // Links have sizes, too, but no content that is copied.
+        let others = batch.iter().filter(|entry| !matches!(entry.kind, Kind::File | Kind::Dir));
+        let size: u64 = others.filter_map(|entry| entry.meta).map(|meta| meta.size).sum();
+        if let Some((_, beside)) = batch.dir().state().filter(|_| size > 0) {
+            beside.fetch_add(size, Relaxed);
+        }
+    }
 
     fn operand(&mut self, _: &mut Context<'_, Self>, operand: &Operand<'_>) {
-        self.0.bytes.fetch_add(operand.meta.size, Relaxed);
+        if operand.meta.kind() == Kind::File {
+            self.0.bytes.fetch_add(operand.meta.size, Relaxed);
+        }
         self.0.blocks.fetch_add(operand.meta.blocks, Relaxed);
         self.0.names.fetch_add(1, Relaxed);
     }
@@ -146,12 +155,12 @@ impl Visitor for Counter {
     fn leave(&mut self, _: &mut Context<'_, Self>, dir: &Arc<Dir<Self::State>>, totals: &Totals) {
         // A directory's own size is the file system's business.
         let own = dir.meta().map_or(0, |meta| meta.size);
-        let Some((below, dirs_size)) = dir.state() else { return };
-        let dirs_size = dirs_size.load(Relaxed) + own;
+        let Some((below, beside)) = dir.state() else { return };
+        let beside_size = beside.load(Relaxed) + own;
         if let Some((_, above)) = dir.parent().and_then(|parent| parent.state()) {
-            above.fetch_add(dirs_size, Relaxed);
+            above.fetch_add(beside_size, Relaxed);
         }
-        let bytes = totals.tree_size.saturating_sub(dirs_size);
+        let bytes = totals.tree_size.saturating_sub(beside_size);
         match dir.depth() {
             0 => {
                 self.0.bytes.fetch_add(bytes, Relaxed);
