@@ -18,10 +18,10 @@ use std::sync::{Arc, OnceLock};
 
 use pwalk_fs::{Links, Meta};
 
-use crate::Totals;
 use crate::fds::{Keeper, Node};
 use crate::hands::DirFd;
 use crate::totals::Sums;
+use crate::{Totals, Visitor};
 
 /// How far a directory was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub struct Dir<S> {
     pub(crate) meta: Option<Meta>,
     pub(crate) state: OnceLock<S>,
     pub(crate) pending: AtomicUsize,
+    /// The units among them that are not sub-directories, where the visitor wants to know when they are done.
+    pub(crate) own: AtomicUsize,
     pub(crate) sums: Sums,
     pub(crate) listing: AtomicU8,
     /// Work that may still need the descriptor: the listing, slices to stat, children to open.
@@ -72,11 +74,20 @@ impl<S> Dir<S> {
             meta,
             state: OnceLock::new(),
             pending: AtomicUsize::new(1),
+            own: AtomicUsize::new(1),
             sums,
             listing: AtomicU8::new(Listing::Unread as u8),
             users: AtomicUsize::new(1),
             fd: Keeper::default(),
             timeouts: AtomicU8::new(0),
+        }
+    }
+
+    /// Adds a unit that is no sub-directory. Relaxed: whoever adds one holds one.
+    pub(crate) fn add_own<V: Visitor>(&self) {
+        self.pending.fetch_add(1, Relaxed);
+        if V::HEARS_FILLED {
+            self.own.fetch_add(1, Relaxed);
         }
     }
 

@@ -48,7 +48,7 @@ impl<'a, V: Visitor> Hands<'a, V> {
     /// Queues a slice as a unit of its own.
     pub(crate) fn push_slice(&self, slice: Slice<V::State>) {
         // Relaxed: the caller holds a unit and a use himself, so neither can reach zero meanwhile.
-        slice.dir.pending.fetch_add(1, Relaxed);
+        slice.dir.add_own::<V>();
         slice.dir.users.fetch_add(1, Relaxed);
         self.push(Task::Slice(slice));
     }
@@ -103,8 +103,12 @@ impl<'a, V: Visitor> Hands<'a, V> {
         self.report_entry(Op::Stat, lost, dir, names.name(index as usize));
     }
 
-    /// Gives back `units` of `dir`; whoever gives back the last leaves it, and so on upwards.
+    /// Gives back `units` of `dir` that are no sub-directories; whoever gives back the last leaves it, and so on upwards.
     pub(crate) fn finish(&self, dir: Arc<Dir<V::State>>, units: usize) {
+        // AcqRel, as below. The units are still counted in `pending`, so `leave` comes after.
+        if V::HEARS_FILLED && dir.own.fetch_sub(units, AcqRel) == units && dir.state.get().is_some() {
+            self.visit(Some(&dir), |v, cx| v.filled(cx, &dir));
+        }
         let mut dir = dir;
         let mut units = units;
         // AcqRel: the one that sees the count reach zero sees all that the others added to the sums.
@@ -181,8 +185,8 @@ impl<V: Visitor> Context<'_, V> {
     pub fn spawn(&mut self, job: impl FnOnce(&mut V, &mut Context<'_, V>) + Send + 'static) {
         match self.anchor {
             Some(dir) => {
-                // Relaxed: the directory has a unit, that of the call we are in.
-                dir.pending.fetch_add(1, Relaxed);
+                // The directory has a unit, that of the call we are in.
+                dir.add_own::<V>();
                 self.hands.push(Task::Job { dir: Arc::clone(dir), job: Box::new(job) });
             }
             None => self.inline.push(Box::new(job)),
@@ -193,8 +197,8 @@ impl<V: Visitor> Context<'_, V> {
     /// for work that waits for other work. None where there is no directory to count it against.
     pub fn reserve(&self) -> Option<Reserved<V>> {
         self.anchor.map(|dir| {
-            // Relaxed: the directory has a unit, that of the call we are in.
-            dir.pending.fetch_add(1, Relaxed);
+            // The directory has a unit, that of the call we are in.
+            dir.add_own::<V>();
             Reserved { dir: Arc::clone(dir) }
         })
     }

@@ -58,7 +58,7 @@ impl<V: Visitor> Worker<V> {
                 drop(fd);
                 return self.slice(slice);
             }
-            slice.dir.pending.fetch_add(1, Relaxed);
+            slice.dir.add_own::<V>();
             slice.dir.users.fetch_add(1, Relaxed);
             if self.shared.fds.is_tight() {
                 self.slice(slice)?;

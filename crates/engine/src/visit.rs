@@ -66,6 +66,9 @@ pub trait Visitor: Send + Sized + 'static {
     /// What a directory hands down to what is in it.
     type State: Send + Sync + 'static;
 
+    /// Whether [`filled`](Self::filled) is called, which costs some counting.
+    const HEARS_FILLED: bool = false;
+
     /// A root that is a directory, before it is opened. One that is skipped is neither entered nor left.
     fn root(&mut self, cx: &mut Context<'_, Self>, root: &Operand<'_>) -> Descend {
         let (_, _) = (cx, root);
@@ -88,6 +91,12 @@ pub trait Visitor: Send + Sized + 'static {
 
     /// Some entries of one directory. Sub-directories among them can be pruned.
     fn batch(&mut self, cx: &mut Context<'_, Self>, batch: &mut Batch<'_, Self::State>);
+
+    /// Under [`HEARS_FILLED`](Self::HEARS_FILLED): all entries of a directory that was entered were delivered, and the work spawned for
+    /// it is done; the directories below it may still be under way. Before `leave`, and only once unless a directory below spawns work for it.
+    fn filled(&mut self, cx: &mut Context<'_, Self>, dir: &Arc<Dir<Self::State>>) {
+        let (_, _) = (cx, dir);
+    }
 
     /// A root that is no directory.
     fn operand(&mut self, cx: &mut Context<'_, Self>, operand: &Operand<'_>) {

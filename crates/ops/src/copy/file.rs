@@ -1,4 +1,4 @@
-//! One regular file: opened, copied to a file without a name, given what is kept of it, looked at again, and only then named.
+//! One regular file: opened, copied to a file that nobody sees, given what is kept of it, looked at again, and only then shown.
 //!
 //! ```text
 //! open, describe ──► what is there already? ──► another name of a copy? ──► content ──► changed meanwhile? ──► attributes ──► name
@@ -54,11 +54,20 @@ pub(crate) enum Became {
     Later,
 }
 
+/// What a file is called before it is whole.
+enum Drafted {
+    /// Nothing.
+    Unnamed,
+    /// This, for the time being.
+    Temporary(CString),
+    /// What it will be called: in a directory that is not seen yet.
+    AtOnce(CString),
+}
+
 /// A file on its way to its name.
 pub(crate) struct Draft {
     pub(crate) fd: OwnedFd,
-    /// Its name for the time being, if it must have one.
-    name: Option<CString>,
+    name: Drafted,
     pub(crate) fresh: Fresh,
 }
 
@@ -234,7 +243,7 @@ impl Worker {
         let dir = spot.dir(&self.shared.places)?;
         for attempt in 1.. {
             let pair = self.pair((meta.dev, place.id.0));
-            let draft = self.draft(place, &dir, &meta, &pair)?;
+            let draft = self.draft(place, &dir, spot.target(name), &meta, &pair)?;
             let is_clone = self.clone_whole(&file, &draft, &meta, &pair)?;
             if !is_clone && self.wants_hands(&meta, &pair) {
                 return self.many_hands(cx, spot, name, (file, meta, standing), draft, pair);
@@ -257,22 +266,24 @@ impl Worker {
     }
 
     /// A file for the copy that nobody sees yet.
-    fn draft(&self, place: &Place, dir: &Held, meta: &Meta, pair: &Pair) -> Result<Draft, Failure> {
+    fn draft(&self, place: &Place, dir: &Held, name: &CStr, meta: &Meta, pair: &Pair) -> Result<Draft, Failure> {
         let keep = self.shared.options.keep;
         let bits = meta.mode & 0o777;
         let owner = place.fresh.filter(|_| keep.ownership);
         let may_have_attributes = place.has_default_acl;
-        // What has no name can have its mode at once; the owner's right to write is not needed any more.
+        // What nobody sees can have its mode at once; the owner's right to write is not needed any more.
         let as_made = |mode: u32| (!may_have_attributes).then_some(mode & !self.shared.umask);
+        let draft =
+            |fd, name, mode| Draft { fd, name, fresh: Fresh { owner, mode: as_made(mode), may_have_attributes } };
+        if place.is_made {
+            return match create_file(dir.as_fd(), name, bits) {
+                Ok(fd) => Ok(draft(fd, Drafted::AtOnce(name.to_owned()), bits)),
+                Err(errno) => Err(taken(errno)),
+            };
+        }
         if pair.may_be_unnamed() {
             match create_unnamed(dir.as_fd(), bits) {
-                Ok(fd) => {
-                    return Ok(Draft {
-                        fd,
-                        name: None,
-                        fresh: Fresh { owner, mode: as_made(bits), may_have_attributes },
-                    });
-                }
+                Ok(fd) => return Ok(draft(fd, Drafted::Unnamed, bits)),
                 Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => pair.no_unnamed(),
                 Err(errno) => return Err(target("make")(errno)),
             }
@@ -282,10 +293,7 @@ impl Worker {
         loop {
             let name = self.temporary();
             match create_file(dir.as_fd(), &name, mode) {
-                Ok(fd) => {
-                    let fresh = Fresh { owner, mode: as_made(mode), may_have_attributes };
-                    return Ok(Draft { fd, name: Some(name), fresh });
-                }
+                Ok(fd) => return Ok(draft(fd, Drafted::Temporary(name), mode)),
                 Err(Errno::EXIST) => {}
                 Err(errno) => return Err(target("make")(errno)),
             }
@@ -435,15 +443,14 @@ impl Worker {
     /// Gives a draft its name.
     fn publish(&self, dir: &Held, draft: &Draft, name: &CStr, standing: Standing) -> Result<(), Failure> {
         let dir = dir.as_fd();
-        let taken = |errno| match errno {
-            Errno::EXIST => Failure::InTheWay(Kind::File),
-            errno => target("name")(errno),
-        };
         match (&draft.name, standing) {
-            (None, Standing::Nothing) => link_open(draft.fd.as_fd(), dir, name).map_err(taken),
-            (Some(temporary), Standing::Nothing) => rename(dir, temporary, name, Replace::No).map_err(taken),
-            (Some(temporary), _) => rename(dir, temporary, name, Replace::Yes).map_err(taken),
-            (None, _) => {
+            (Drafted::AtOnce(_), _) => Ok(()),
+            (Drafted::Unnamed, Standing::Nothing) => link_open(draft.fd.as_fd(), dir, name).map_err(taken),
+            (Drafted::Temporary(temporary), Standing::Nothing) => {
+                rename(dir, temporary, name, Replace::No).map_err(taken)
+            }
+            (Drafted::Temporary(temporary), _) => rename(dir, temporary, name, Replace::Yes).map_err(taken),
+            (Drafted::Unnamed, _) => {
                 let temporary = self.temporary();
                 link_open(draft.fd.as_fd(), dir, &temporary).map_err(taken)?;
                 rename(dir, &temporary, name, Replace::Yes).map_err(|errno| {
@@ -456,10 +463,18 @@ impl Worker {
     }
 }
 
+/// Why something did not get its name.
+fn taken(errno: Errno) -> Failure {
+    match errno {
+        Errno::EXIST => Failure::InTheWay(Kind::File),
+        errno => target("name")(errno),
+    }
+}
+
 /// Takes away what did not become a copy. A draft without a name goes by itself.
 pub(crate) fn drop_draft(dir: &Held, draft: Draft) {
-    if let Some(name) = draft.name {
-        // What cannot be removed the next --resume removes.
+    if let Drafted::Temporary(name) | Drafted::AtOnce(name) = draft.name {
+        // What cannot be removed the next --resume removes, or copies again.
         remove(dir.as_fd(), &name, Kind::File).unwrap_or_default();
     }
 }

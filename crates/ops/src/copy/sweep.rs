@@ -17,7 +17,7 @@ use pwalk_fs::{Errno, Freshness, Kind, Links, remove, set_times, stat_at, stat_f
 
 use super::Event;
 use super::error::Failure;
-use super::place::{Place, Places};
+use super::place::{Place, Places, is_unfilled};
 use super::shared::Shared;
 use super::target::Part;
 
@@ -103,7 +103,7 @@ impl Sweeper {
         if let Some(swept) = dir.state() {
             swept.lost_some.store(true, Relaxed);
         }
-        if !is_temporary(name.to_bytes()) {
+        if !is_temporary(name.to_bytes()) && !is_unfilled(name.to_bytes()) {
             shared.counts.deleted.fetch_add(1, Relaxed);
             shared.listener.hear(&Event::Deleted { path: &path() });
         }
@@ -120,7 +120,9 @@ impl Visitor for Sweeper {
         let Some(above) = &parent.source else { return (swept(None), Descend::Into) };
         match common.places.find(above, dir.c_name()) {
             Ok(Some(source)) => (swept(Some(source)), Descend::Into),
-            Ok(None) | Err(Failure::InTheWay(_)) if common.shared.options.mirror => (swept(None), Descend::Into),
+            Ok(None) | Err(Failure::InTheWay(_)) if common.shared.options.mirror || is_unfilled(dir.name()) => {
+                (swept(None), Descend::Into)
+            }
             Ok(None) | Err(Failure::InTheWay(_)) => (swept(Some(Arc::clone(above))), Descend::Skip),
             Err(_) => {
                 let mut path = Vec::new();
@@ -136,7 +138,7 @@ impl Visitor for Sweeper {
         let Some(swept) = dir.state() else { return };
         let options = &self.0.shared.options;
         for entry in batch.iter().filter(|entry| entry.descent == Descent::NotDir) {
-            if !options.mirror && !is_temporary(entry.name) {
+            if !options.mirror && swept.source.is_some() && !is_temporary(entry.name) {
                 continue;
             }
             cx.permits().wait(2);

@@ -252,6 +252,8 @@ impl Worker {
 impl Visitor for Worker {
     type State = Folder;
 
+    const HEARS_FILLED: bool = true;
+
     fn enter(&mut self, cx: &mut Context<'_, Self>, dir: &Dir<Folder>, parent: Option<&Folder>) -> (Folder, Descend) {
         let made = self.make(dir, parent).and_then(|place| {
             let fd = dir.open_fd().filter(|_| !self.shared.options.dry_run);
@@ -307,6 +309,13 @@ impl Visitor for Worker {
         self.group(cx, &spot, &names);
     }
 
+    fn filled(&mut self, cx: &mut Context<'_, Self>, dir: &Arc<Dir<Folder>>) {
+        let Some(Folder { place: Some(place), .. }) = dir.state() else { return };
+        if let Err(why) = self.shared.places.name(place) {
+            self.fail_dir(cx, dir, why);
+        }
+    }
+
     fn operand(&mut self, cx: &mut Context<'_, Self>, operand: &Operand<'_>) {
         if let Err(why) = self.given(cx, operand) {
             self.fail(cx, operand.path, why);
@@ -325,7 +334,12 @@ impl Visitor for Worker {
             None if self.is_mount_point(dir) => {
                 let parent = dir.parent().and_then(|parent| parent.state());
                 match self.make(dir, parent) {
-                    Ok(Some(place)) => self.conclude(cx, dir, &place, &Attributes::new()),
+                    Ok(Some(place)) => {
+                        self.conclude(cx, dir, &place, &Attributes::new());
+                        if let Err(why) = self.shared.places.name(&place) {
+                            self.fail_dir(cx, dir, why);
+                        }
+                    }
                     Ok(None) => {}
                     Err(why) => self.fail_dir(cx, dir, why),
                 }
