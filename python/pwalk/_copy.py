@@ -173,18 +173,20 @@ def register_strategy(strategy: Strategy) -> None:
 
     Raises ``TypeError`` for what is no strategy and ``ValueError`` if there is one of that name.
     """
-    words = []
-    for what in ("name", "description", "prerequisites"):
-        word = getattr(strategy, what, None)
-        if not isinstance(word, str):
-            raise TypeError(f"a strategy's {what} must be a str, not {word!r}")
-        words.append(word)
-    if not words[0].isprintable() or not words[0].strip():
-        raise ValueError(f"a strategy cannot have the name {words[0]!r}")
+    name = _word("name", strategy)
+    if not name.isprintable() or not name.strip():
+        raise ValueError(f"a strategy cannot have the name {name!r}")
     copy_file = getattr(strategy, "copy_file", None)
     if not callable(copy_file):
         raise TypeError("a strategy must have a method copy_file(source_fd, target_fd, offset, length)")
-    _pwalk.register_copy_strategy(*words, copy_file)
+    _pwalk.register_copy_strategy(name, _word("description", strategy), _word("prerequisites", strategy), copy_file)
+
+
+def _word(what: str, strategy: object) -> str:
+    word = getattr(strategy, what, None)
+    if not isinstance(word, str):
+        raise TypeError(f"a strategy's {what} must be a str, not {word!r}")
+    return word
 
 
 class FileCopyService:
