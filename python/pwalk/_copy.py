@@ -18,11 +18,12 @@ _BUFFER_KB = (4, 1_048_576)
 class CopyProgress:
     """How far a copy is, as a progress callback is told.
 
-    files_processed, bytes_copied: how many files and bytes were copied so far.
+    files_processed: how many files were copied so far, or left because they are there already.
+    bytes_copied: how many bytes were copied.
     total_files, total_bytes: how many there are; they are counted before the first is copied.
     current_file: what is being worked on: a directory, because many files are copied at once; None if that is not known.
     component_name: with strategy ``pipeline`` the component that is copied, of several the largest; else None.
-    file_progress_percent, bytes_progress_percent: 0 to 100. What was there already and was left does not count.
+    file_progress_percent, bytes_progress_percent: 0 to 100, of what is copied or left.
     speed_mbps: megabytes (1,000,000 bytes) a second, since the beginning.
     """
 
@@ -363,20 +364,21 @@ def _telling(callback: Callable[[CopyProgress], object]) -> Callable[..., None]:
         total_files: int | None,
         size: int,
         total_size: int | None,
+        left: tuple[int, int],
         current: str | bytes | None,
         component: str | bytes | None,
         seconds: float,
     ) -> None:
         callback(
             CopyProgress(
-                files_processed=files,
+                files_processed=files + left[0],
                 total_files=total_files or 0,
                 bytes_copied=size,
                 total_bytes=total_size or 0,
                 current_file=current,
                 component_name=component,
-                file_progress_percent=_percent(files, total_files),
-                bytes_progress_percent=_percent(size, total_size),
+                file_progress_percent=_percent(files + left[0], total_files),
+                bytes_progress_percent=_percent(size + left[1], total_size),
                 speed_mbps=_speed(size, seconds),
             )
         )

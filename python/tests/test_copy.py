@@ -329,6 +329,17 @@ def test_progress(tree, tmp_path, service):
         last.total_files = 3
 
 
+def test_progress_of_what_is_there(tree, tmp_path, service):
+    assert service.copy_directory(tree, tmp_path / "copy").success
+    (tmp_path / "copy/holes").unlink()
+    for options, copied in (({"resume": True}, 1 << 20), ({"existing": "skip"}, 0), ({}, BIG + 18 + (1 << 20))):
+        seen = []
+        done = service.copy_directory(tree, tmp_path / "copy", progress_callback=seen.append, **options)
+        last = seen[-1]
+        assert done.success and (last.files_processed, last.total_files, last.bytes_copied) == (8, 8, copied)
+        assert (last.file_progress_percent, last.bytes_progress_percent) == (100.0, 100.0)
+
+
 def test_progress_of_nothing(tmp_path, service):
     (tmp_path / "empty").mkdir()
     seen = []

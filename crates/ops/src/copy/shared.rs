@@ -37,6 +37,8 @@ pub(crate) struct Counts {
     pub(crate) cloned: AtomicU64,
     pub(crate) skipped: AtomicU64,
     pub(crate) already: AtomicU64,
+    /// Bytes of files that were left as they were: those that were skipped or copied already.
+    pub(crate) left_bytes: AtomicU64,
     pub(crate) replaced: AtomicU64,
     pub(crate) deleted: AtomicU64,
     pub(crate) failed: AtomicU64,

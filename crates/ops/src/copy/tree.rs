@@ -158,6 +158,7 @@ impl<'a> Tree<'a> {
             files: counts.files.load(Relaxed),
             total_files: self.totals.as_ref().map(|sizes| sizes.files),
             bytes: total_bytes.map_or(moved, |all| moved.min(all)),
+            left: (counts.skipped.load(Relaxed) + counts.already.load(Relaxed), counts.left_bytes.load(Relaxed)),
             total_bytes,
             current: snapshot.current.clone(),
             component: self.component.clone(),
