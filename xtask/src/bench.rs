@@ -4,6 +4,7 @@
 //! interleaved (A B C A B C), and what counts is the ratio of the medians. The floor is our own
 //! `bench/floor.c`: system calls and nothing else. Benchmarks are never tests: nothing here passes or fails.
 
+mod copy;
 mod find;
 mod flat;
 mod lab;
@@ -30,7 +31,7 @@ pub(crate) struct Arguments {
     /// What to measure
     #[arg(value_enum, default_value_t = Suite::All)]
     suite: Suite,
-    /// Walk this tree instead of a synthetic one (walk, find, size and python)
+    /// Walk this tree instead of a synthetic one (walk, find, copy, size and python)
     #[arg(long, value_name = "DIR")]
     tree: Option<PathBuf>,
     /// Entries of the synthetic trees (walk, find, flat, size and python); they are kept for the next run
@@ -52,6 +53,8 @@ enum Suite {
     Find,
     /// Repairing permissions, as root: a dry run, and 200,000 changes
     Repair,
+    /// Copying: small files in memory and on disk, one directory of 100,000 files, one large file
+    Copy,
     /// 10,199 entries behind 1 ms an operation
     Latency,
     /// One directory of many entries: does a second thread help?
@@ -72,6 +75,7 @@ const SUITES: &[(Suite, Measure)] = &[
     (Suite::Walk, walk::measure),
     (Suite::Find, find::measure),
     (Suite::Repair, repair::measure),
+    (Suite::Copy, copy::measure),
     (Suite::Latency, latency::measure),
     (Suite::Flat, flat::measure),
     (Suite::Memory, memory::measure),

@@ -19,6 +19,8 @@
 mod config;
 mod content;
 mod count;
+mod data;
+mod draft;
 mod error;
 mod file;
 mod hands;

@@ -81,6 +81,15 @@ impl Lab {
         Ok(Tree { path, description: format!("mktree {entries} {seed}") })
     }
 
+    /// A tree with content to copy: the given one, or one like the sources of a large program.
+    pub(super) fn source_tree(&self) -> Result<Tree> {
+        if let Some(path) = &self.given_tree {
+            return Ok(Tree { path: path.clone(), description: "given tree".to_owned() });
+        }
+        let path = self.kept("sources", super::copy::make_sources)?;
+        Ok(Tree { path, description: "80,000 files in 5,000 directories".to_owned() })
+    }
+
     /// One directory of empty files.
     pub(super) fn flat_tree(&self) -> Result<Tree> {
         let entries = self.entries;

@@ -44,6 +44,8 @@ pub(super) struct Peers {
     /// A Python that has the `pwalk` package.
     python: Option<PathBuf>,
     missing: Vec<&'static str>,
+    /// Where they are looked for before `PATH`.
+    directory: Option<PathBuf>,
 }
 
 impl Peers {
@@ -52,22 +54,25 @@ impl Peers {
             let home = PathBuf::from(env::var_os("HOME")?);
             Some(home.join(".cache/pwalk-peers"))
         });
-        let locate = |name: &str| {
-            let own = directory.as_ref().map(|directory| directory.join("bin").join(name));
-            own.filter(|path| is_executable(path)).or_else(|| find_program(name))
-        };
-        let mut peers = Self { walkers: Vec::new(), python: None, missing: Vec::new() };
+        let mut peers = Self { walkers: Vec::new(), python: None, missing: Vec::new(), directory };
         for (index, (names, _)) in WALKERS.iter().enumerate() {
-            match names.iter().find_map(|name| locate(name)) {
+            match names.iter().find_map(|name| peers.locate(name)) {
                 Some(path) => peers.walkers.push((index, path)),
                 None => peers.missing.push(names[0]),
             }
         }
-        peers.python = directory.map(|directory| directory.join("venv/bin/python")).filter(|path| has_pwalk(path));
+        let python = peers.directory.as_ref().map(|directory| directory.join("venv/bin/python"));
+        peers.python = python.filter(|path| has_pwalk(path));
         if peers.python.is_none() {
             peers.missing.push("python-pwalk");
         }
         peers
+    }
+
+    /// Where a program is.
+    pub(super) fn locate(&self, name: &str) -> Option<PathBuf> {
+        let own = self.directory.as_ref().map(|directory| directory.join("bin").join(name));
+        own.filter(|path| is_executable(path)).or_else(|| find_program(name))
     }
 
     /// Where a tool is, by the first of its names.

@@ -17,7 +17,7 @@ pub(super) struct Contender {
     pub(super) label: String,
     pub(super) program: PathBuf,
     pub(super) arguments: Vec<OsString>,
-    /// The file that it writes, removed before each run.
+    /// The file or directory that it writes, removed before each run.
     pub(super) output: Option<PathBuf>,
     /// It runs in this many of the first rounds.
     pub(super) rounds: u32,
@@ -71,7 +71,11 @@ impl Contender {
     }
 
     pub(super) fn remove_output(&self) -> Result<()> {
-        match self.output.as_ref().map(fs::remove_file) {
+        let removed = self.output.as_ref().map(|path| {
+            let is_dir = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
+            if is_dir { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+        });
+        match removed {
             Some(Err(error)) if error.kind() != ErrorKind::NotFound => Err(error).context("cannot remove an output"),
             _ => Ok(()),
         }

@@ -169,8 +169,10 @@ fn tell(s: &CopySummary, show: &Show) {
         format!("{}/s", bytes(rate(s.bytes, s.elapsed))),
         plural(s.workers as u64, "worker", "workers"),
     ];
+    if s.links > 0 {
+        parts.push(plural(s.links, "hard link", "hard links"));
+    }
     let counts = [
-        (s.links, "hard links"),
         (s.replaced, "replaced"),
         (s.skipped, "left as they were"),
         (s.already, "copied before"),

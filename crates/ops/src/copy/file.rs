@@ -7,32 +7,27 @@
 //! A name at the destination therefore stands for a whole file or for none. A file that was changed while it was copied is copied again, three
 //! times at most.
 
-use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use pwalk_engine::{Context, Held};
-use pwalk_fs::{
-    Errno, Freshness, Kind, Links, Meta, Replace, clone, create_file, create_unnamed, link_open, next_data, open_file,
-    remove, rename, set_length, stat_at, stat_quick,
-};
+use pwalk_fs::{Errno, Freshness, Kind, Links, Meta, open_file, stat_at, stat_quick};
 
-use super::content::{Broken, Piece, is_no_way};
+use super::draft::{Draft, drop_draft};
 use super::error::{Failure, source, target};
-use super::keep::{Attributes, Fresh};
+use super::keep::Attributes;
 use super::links::Met;
-use super::options::{Existing, Fsync, Reflink, Sparse};
+use super::options::{Existing, Fsync};
 use super::pair::Pair;
-use super::place::Place;
-use super::strategy::Chunks;
 use super::visitor::{Spot, Waiting, Worker};
 
 /// How often a file that changes is copied.
-const ATTEMPTS: usize = 3;
+pub(crate) const ATTEMPTS: usize = 3;
 /// Files as large as this are copied by whoever is free, not in a group.
-const LARGE: u64 = 4 << 20;
+pub(crate) const LARGE: u64 = 4 << 20;
 /// The clock by which files get their times ticks so often at the least.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -52,23 +47,6 @@ pub(crate) enum Became {
     Copy(Option<(u64, u64)>),
     /// Others do it, and tell.
     Later,
-}
-
-/// What a file is called before it is whole.
-enum Drafted {
-    /// Nothing.
-    Unnamed,
-    /// This, for the time being.
-    Temporary(CString),
-    /// What it will be called: in a directory that is not seen yet.
-    AtOnce(CString),
-}
-
-/// A file on its way to its name.
-pub(crate) struct Draft {
-    pub(crate) fd: OwnedFd,
-    name: Drafted,
-    pub(crate) fresh: Fresh,
 }
 
 impl Worker {
@@ -96,17 +74,17 @@ impl Worker {
         let standing = self.standing(spot, name, &meta)?;
         if meta.nlink > 1 && self.shared.options.keep.links {
             return self.linked(cx, spot, name, &meta, standing, |worker, cx| {
-                worker.copy(cx, spot, name, file, meta, standing)
+                worker.copy(cx, spot, name, (file, meta, standing), 1)
             });
         }
         match standing {
             Standing::Stays(_) => Ok(()),
-            _ => self.copy(cx, spot, name, file, meta, standing).map(drop),
+            _ => self.copy(cx, spot, name, (file, meta, standing), 1).map(drop),
         }
     }
 
     /// Opens a file and describes it.
-    fn open(&self, spot: &Spot, name: &CStr) -> Result<(OwnedFd, Meta), Failure> {
+    pub(crate) fn open(&self, spot: &Spot, name: &CStr) -> Result<(OwnedFd, Meta), Failure> {
         let file = open_file(spot.fd(), name).map_err(|errno| match errno {
             // A link, a socket.
             Errno::LOOP | Errno::NXIO => Failure::Replaced,
@@ -240,24 +218,23 @@ impl Worker {
         }
     }
 
-    /// Copies an open file to its name.
+    /// Copies an open file to its name, for the `first` time.
     pub(crate) fn copy(
         &mut self,
         cx: &mut Context<'_, Self>,
         spot: &Arc<Spot>,
         name: &CStr,
-        mut file: OwnedFd,
-        mut meta: Meta,
-        standing: Standing,
+        (mut file, mut meta, standing): (OwnedFd, Meta, Standing),
+        first: usize,
     ) -> Result<Became, Failure> {
         let Some(place) = &spot.place else { return Ok(Became::Copy(None)) };
         let dir = spot.dir(&self.shared.places)?;
-        for attempt in 1.. {
+        for attempt in first.. {
             let pair = self.pair((meta.dev, place.id.0));
             let draft = self.draft(place, &dir, spot.target(name), &meta, &pair)?;
             let is_clone = self.clone_whole(&file, &draft, &meta, &pair)?;
             if !is_clone && self.wants_hands(&meta, &pair) {
-                return self.many_hands(cx, spot, name, (file, meta, standing), draft, pair);
+                return self.many_hands(cx, spot, name, (file, meta, standing), draft, pair, attempt);
             }
             let done = if is_clone { Ok(()) } else { self.content(cx, &file, &draft, &meta, &pair) };
             let done = done.and_then(|()| self.conclude_file(spot, name, &file, &meta, &draft, &dir, standing));
@@ -265,7 +242,7 @@ impl Worker {
                 Ok(id) => return Ok(Became::Copy(id)),
                 Err(why) => {
                     drop_draft(&dir, draft);
-                    if why != Failure::Changed || attempt == ATTEMPTS || cx.is_stopping() {
+                    if why != Failure::Changed || attempt >= ATTEMPTS || cx.is_stopping() {
                         return Err(why);
                     }
                     tracing::debug!(attempt, "a file was changed while it was copied");
@@ -274,141 +251,6 @@ impl Worker {
             (file, meta) = self.open(spot, name)?;
         }
         Err(Failure::Changed)
-    }
-
-    /// A file for the copy that nobody sees yet.
-    fn draft(&self, place: &Place, dir: &Held, name: &CStr, meta: &Meta, pair: &Pair) -> Result<Draft, Failure> {
-        let keep = self.shared.options.keep;
-        let bits = meta.mode & 0o777;
-        let owner = place.fresh.filter(|_| keep.ownership);
-        let may_have_attributes = place.has_default_acl;
-        // What nobody sees can have its mode at once; the owner's right to write is not needed any more.
-        let as_made = |mode: u32| (!may_have_attributes).then_some(mode & !self.shared.umask);
-        let draft =
-            |fd, name, mode| Draft { fd, name, fresh: Fresh { owner, mode: as_made(mode), may_have_attributes } };
-        if place.is_made {
-            return match create_file(dir.as_fd(), name, bits) {
-                Ok(fd) => Ok(draft(fd, Drafted::AtOnce(name.to_owned()), bits)),
-                Err(errno) => Err(taken(errno)),
-            };
-        }
-        if pair.may_be_unnamed() {
-            match create_unnamed(dir.as_fd(), bits) {
-                Ok(fd) => return Ok(draft(fd, Drafted::Unnamed, bits)),
-                Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => pair.no_unnamed(),
-                Err(errno) => return Err(target("make")(errno)),
-            }
-        }
-        // Others may open what has a name: not before it belongs to whom it should.
-        let mode = if keep.mode { 0o600 } else { bits };
-        loop {
-            let name = self.temporary();
-            match create_file(dir.as_fd(), &name, mode) {
-                Ok(fd) => return Ok(draft(fd, Drafted::Temporary(name), mode)),
-                Err(Errno::EXIST) => {}
-                Err(errno) => return Err(target("make")(errno)),
-            }
-        }
-    }
-
-    /// A name that nobody else uses.
-    pub(crate) fn temporary(&self) -> CString {
-        let number = self.shared.temporary.fetch_add(1, Relaxed);
-        super::sweep::temporary(std::process::id(), number)
-    }
-
-    /// Lets the copy share the blocks of the source, if it can. Whether it did.
-    fn clone_whole(&self, file: &OwnedFd, draft: &Draft, meta: &Meta, pair: &Pair) -> Result<bool, Failure> {
-        let options = &self.shared.options;
-        let wanted = match options.reflink {
-            Reflink::Never => false,
-            Reflink::Always => true,
-            Reflink::Auto => options.strategy.clones() && pair.may_clone() && options.sparse == Sparse::Auto,
-        };
-        if !wanted || meta.size == 0 {
-            return Ok(false);
-        }
-        match clone(file.as_fd(), draft.fd.as_fd()) {
-            Ok(()) => {
-                self.tally.moved.fetch_add(meta.size, Relaxed);
-                self.shared.counts.cloned.fetch_add(meta.size, Relaxed);
-                Ok(true)
-            }
-            Err(errno) if options.reflink == Reflink::Always => Err(Failure::NoReflink(errno)),
-            Err(errno) if is_no_way(errno) => {
-                pair.no_clone(errno);
-                Ok(false)
-            }
-            Err(errno) => Err(target("share blocks with")(errno)),
-        }
-    }
-
-    fn wants_hands(&self, meta: &Meta, pair: &Pair) -> bool {
-        let several = match self.shared.options.strategy.chunks() {
-            Chunks::Never => false,
-            Chunks::Always => true,
-            Chunks::Measured => pair.several_pay() != Some(false),
-        };
-        several && !self.shared.is_tight && meta.size >= super::hands::LEAST
-    }
-
-    /// Copies the data of a file, in this worker.
-    fn content(
-        &mut self,
-        cx: &Context<'_, Self>,
-        file: &OwnedFd,
-        draft: &Draft,
-        meta: &Meta,
-        pair: &Pair,
-    ) -> Result<(), Failure> {
-        let sparse = self.shared.options.sparse;
-        let mut end = 0;
-        for range in Ranges::of(file.as_fd(), meta, sparse) {
-            let range = range?;
-            self.range(cx, (file.as_fd(), draft.fd.as_fd()), range, pair, false)?;
-            end = range.1;
-        }
-        if end < meta.size || sparse == Sparse::Always {
-            set_length(draft.fd.as_fd(), meta.size).map_err(target("set the size of"))?;
-        }
-        Ok(())
-    }
-
-    /// Copies one range.
-    pub(crate) fn range(
-        &mut self,
-        cx: &Context<'_, Self>,
-        files: (BorrowedFd<'_>, BorrowedFd<'_>),
-        range: (u64, u64),
-        pair: &Pair,
-        is_shared: bool,
-    ) -> Result<(), Failure> {
-        self.with_buffer();
-        self.turn = self.turn.wrapping_add(1);
-        let shared = &self.shared;
-        let options = &shared.options;
-        let is_stopping = || cx.is_stopping();
-        // Of a large range people see how far it is.
-        let moved = if range.1 - range.0 < LARGE { &self.tally.moved } else { &shared.counts.moved };
-        let mut piece = Piece::new(files, range, pair, &mut self.buffer, shared.pace(cx, &is_stopping, moved))
-            .at_turn(self.turn)
-            .shared(is_shared)
-            .with_holes(options.sparse == Sparse::Always)
-            .sharing(options.reflink != Reflink::Never);
-        let mut done = options.strategy.copy_file(&mut piece);
-        if let Err(Broken::Way(errno)) = done {
-            if pair.is_news() && errno != Errno::NODATA {
-                let name = options.strategy.name();
-                shared.warn(format!("strategy {name} does not work here ({errno}): a buffer is used instead"));
-            }
-            done = piece.by_buffer();
-        }
-        match done {
-            Ok(()) if piece.left() == 0 => Ok(()),
-            Ok(()) => Err(Failure::Changed),
-            Err(Broken::Read(errno)) => Err(source("read")(errno)),
-            Err(Broken::Write(errno) | Broken::Way(errno)) => Err(target("write")(errno)),
-        }
     }
 
     /// Looks whether the source is what it was, sets what is kept, and gives the copy its name. Returns its identity, if that may be asked for.
@@ -450,44 +292,6 @@ impl Worker {
     fn keep_file(&self, draft: &Draft, meta: &Meta, attributes: &Attributes, lost: impl FnMut(Failure)) {
         self.shared.options.keep.set(draft.fd.as_fd(), meta, attributes, draft.fresh, lost);
     }
-
-    /// Gives a draft its name.
-    fn publish(&self, dir: &Held, draft: &Draft, name: &CStr, standing: Standing) -> Result<(), Failure> {
-        let dir = dir.as_fd();
-        match (&draft.name, standing) {
-            (Drafted::AtOnce(_), _) => Ok(()),
-            (Drafted::Unnamed, Standing::Nothing) => link_open(draft.fd.as_fd(), dir, name).map_err(taken),
-            (Drafted::Temporary(temporary), Standing::Nothing) => {
-                rename(dir, temporary, name, Replace::No).map_err(taken)
-            }
-            (Drafted::Temporary(temporary), _) => rename(dir, temporary, name, Replace::Yes).map_err(taken),
-            (Drafted::Unnamed, _) => {
-                let temporary = self.temporary();
-                link_open(draft.fd.as_fd(), dir, &temporary).map_err(taken)?;
-                rename(dir, &temporary, name, Replace::Yes).map_err(|errno| {
-                    // What stays if this fails, too, the next --resume removes.
-                    remove(dir, &temporary, Kind::File).unwrap_or_default();
-                    taken(errno)
-                })
-            }
-        }
-    }
-}
-
-/// Why something did not get its name.
-fn taken(errno: Errno) -> Failure {
-    match errno {
-        Errno::EXIST => Failure::InTheWay(Kind::File),
-        errno => target("name")(errno),
-    }
-}
-
-/// Takes away what did not become a copy. A draft without a name goes by itself.
-pub(crate) fn drop_draft(dir: &Held, draft: Draft) {
-    if let Drafted::Temporary(name) | Drafted::AtOnce(name) = draft.name {
-        // What cannot be removed the next --resume removes, or copies again.
-        remove(dir.as_fd(), &name, Kind::File).unwrap_or_default();
-    }
 }
 
 /// Whether a file was changed between two looks.
@@ -501,42 +305,4 @@ fn is_racy(meta: &Meta) -> bool {
     let age = since.and_then(|since| SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + since).ok());
     // Of a time to come nothing can be said; it is no clock's.
     age.is_some_and(|age| age < TICK)
-}
-
-/// The ranges of a file that hold data.
-pub(crate) struct Ranges<'a> {
-    file: BorrowedFd<'a>,
-    at: u64,
-    size: u64,
-    has_holes: bool,
-}
-
-impl<'a> Ranges<'a> {
-    pub(crate) fn of(file: BorrowedFd<'a>, meta: &Meta, sparse: Sparse) -> Self {
-        let has_holes = sparse != Sparse::Never && meta.blocks.saturating_mul(512) < meta.size;
-        Self { file, at: 0, size: meta.size, has_holes }
-    }
-}
-
-impl Iterator for Ranges<'_> {
-    type Item = Result<(u64, u64), Failure>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.at >= self.size {
-            return None;
-        }
-        let found = if self.has_holes { next_data(self.file, self.at) } else { Ok(Some((self.at, self.size))) };
-        let range = match found {
-            Ok(None) => return None,
-            Ok(Some((from, to))) => (from, to.min(self.size)),
-            // It does not know its holes.
-            Err(Errno::INVAL | Errno::OPNOTSUPP) => (self.at, self.size),
-            Err(errno) => return Some(Err(source("find the holes of")(errno))),
-        };
-        if range.0 >= self.size || range.1 <= self.at {
-            return None;
-        }
-        self.at = range.1;
-        Some(Ok(range))
-    }
 }

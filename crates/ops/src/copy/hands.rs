@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 use pwalk_engine::{Context, Threads};
 use pwalk_fs::{Meta, set_length};
 
+use super::data::Ranges;
+use super::draft::{Draft, drop_draft};
 use super::error::{Failure, target};
-use super::file::{Became, Draft, Ranges, Standing, drop_draft};
+use super::file::{ATTEMPTS, Became, Standing};
 use super::pair::Pair;
 use super::strategy::Chunks;
 use super::visitor::{Spot, Worker};
@@ -37,6 +39,8 @@ struct Large {
     file: OwnedFd,
     meta: Meta,
     standing: Standing,
+    /// The how manieth time it is copied.
+    attempt: usize,
     draft: Mutex<Option<Draft>>,
     target: OwnedFd,
     pair: Arc<Pair>,
@@ -54,6 +58,7 @@ struct Large {
 }
 
 impl Worker {
+    #[expect(clippy::too_many_arguments, reason = "all that a file is on its way")]
     /// Copies a large file, with others. It is concluded by whoever is done last.
     pub(crate) fn many_hands(
         &mut self,
@@ -63,6 +68,7 @@ impl Worker {
         (file, meta, standing): (OwnedFd, Meta, Standing),
         draft: Draft,
         pair: Arc<Pair>,
+        attempt: usize,
     ) -> Result<Became, Failure> {
         let chunks = chunks(&file, &meta, self.shared.options.sparse)?;
         let target_fd = draft.fd.try_clone().map_err(|e| target("open")(errno_of(&e)))?;
@@ -74,6 +80,7 @@ impl Worker {
             file,
             meta,
             standing,
+            attempt,
             draft: Mutex::new(Some(draft)),
             target: target_fd,
             pair,
@@ -177,6 +184,20 @@ impl Worker {
             }
             (_, Err(why)) => Err(why),
             (_, Ok(None)) => Ok(None),
+        };
+        let done = match done {
+            Err(Failure::Changed) if large.attempt < ATTEMPTS && !cx.is_stopping() => {
+                let again = self.open(spot, name);
+                let copied = again.and_then(|(file, meta)| {
+                    self.copy(cx, spot, name, (file, meta, large.standing), large.attempt + 1)
+                });
+                match copied {
+                    Ok(Became::Later) => return,
+                    Ok(Became::Copy(id)) => Ok(id),
+                    Err(why) => Err(why),
+                }
+            }
+            done => done,
         };
         let copy = done.as_ref().ok().copied().flatten();
         if large.meta.nlink > 1 && self.shared.options.keep.links {
