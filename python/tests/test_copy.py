@@ -282,6 +282,17 @@ def test_a_full_target(tmp_path, small_disk, service):
         assert (small_disk / name).read_bytes() == (source / name).read_bytes()
 
 
+def test_room_for_components(tmp_path, small_disk, service):
+    for name, size in (("large", 4 << 20), ("small", 64 << 10)):
+        (tmp_path / "source" / name).mkdir(parents=True)
+        (tmp_path / "source" / name / "file").write_bytes(os.urandom(size))
+    for target in (small_disk / "new", tmp_path / "source/../disk/other"):
+        done = service.copy_directory(tmp_path / "source", target, components=["small"])
+        assert done.success and os.path.getsize(target / "small/file") == 64 << 10, done
+    done = service.copy_directory(tmp_path / "source", small_disk / "third", components=["small", "large"])
+    assert not done.success and "not enough room" in done.error and not (small_disk / "third").exists()
+
+
 def test_bad_calls(tree, tmp_path, service):
     target = tmp_path / "copy"
     for bad in ("", b"", "a\0b"):

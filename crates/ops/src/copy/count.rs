@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pwalk_engine::{
-    Batch, Context, Descend, Dir, Frontier, Needs, Operand, Options, Outcome, Silent, Sink, Totals, Visitor, fold,
+    Batch, Context, Descend, Dir, Frontier, Needs, Operand, Options, Outcome, Silent, Sink, Totals, Visitor, fold, join,
 };
 use pwalk_fs::{Kind, space};
 
@@ -34,9 +34,17 @@ impl Sizes {
     }
 }
 
-/// Counts what there is.
-pub(crate) fn count(parts: &[&Part], walk: &Options) -> Result<Sizes, CopyError> {
-    let roots: Vec<_> = parts.iter().map(|part| part.source.clone()).collect();
+/// Counts what there is; or of that only what is in some sub-directories.
+pub(crate) fn count(parts: &[&Part], components: Option<&[Vec<u8>]>, walk: &Options) -> Result<Sizes, CopyError> {
+    let below = |part: &&Part, name: &Vec<u8>| {
+        let mut path = part.source.clone();
+        join(&mut path, name);
+        path
+    };
+    let roots: Vec<_> = match components {
+        Some(names) => parts.iter().flat_map(|part| names.iter().map(move |name| below(part, name))).collect(),
+        None => parts.iter().map(|part| part.source.clone()).collect(),
+    };
     let frontier =
         Frontier { unread_roots: (0..roots.len()).collect(), roots, with_slashes: true, ..Frontier::default() };
     let Ok(sizes) = fold(Counting(Arc::default()), frontier, walk, &Silent);
@@ -77,7 +85,7 @@ pub(crate) fn check_room(
         if is_enough && !options.count_first {
             continue;
         }
-        let sizes = count(&group, walk)?;
+        let sizes = count(&group, options.components.as_deref(), walk)?;
         let shares = options.reflink != super::Reflink::Never && group.iter().all(|part| part.meta.dev == place.id.0);
         let needed = if options.sparse == Sparse::Never { sizes.bytes } else { sizes.allocated };
         let is_new = !options.resume && group.iter().all(|part| part.is_absent(places));

@@ -70,7 +70,7 @@ impl<'a> Tree<'a> {
             return self.copy_all();
         }
         let part = part.clone();
-        let sizes = count(&[&part], &self.walk)?;
+        let sizes = count(&[&part], None, &self.walk)?;
         if self.walk.cancel.is_cancelled() {
             // What was not counted is not what is not there.
             self.ended = Ended::Cancelled;
