@@ -214,6 +214,9 @@ def test_paths_that_cannot_be_copied(tree, tmp_path, service):
         (tree / "big", tree / "big", ""),
     ]
     before = described(tree)
+    for source in (tmp_path / "missing", os.fsencode(tmp_path / "file")):
+        ((path, _),) = service.copy_directory(source, tmp_path / "copy").errors
+        assert path == os.fspath(source)
     for source, target, message in places:
         done = service.copy_directory(source, target)
         assert (done.success, done.files_copied, done.verdict) == (False, 0, "PARTIAL"), (source, target)

@@ -6,7 +6,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use pwalk_engine::WalkError;
+use pwalk_engine::{WalkError, trim_root};
 use pwalk_ops::copy::{CopyError, CopyOptions, CopyProgress, CopySummary, Event, Listener};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -133,9 +133,9 @@ fn numbers(out: &Bound<'_, PyDict>, s: &CopySummary) -> PyResult<()> {
 
 fn place_of(error: &CopyError) -> Option<&[u8]> {
     match error {
-        CopyError::Source { path, .. } | CopyError::Destination { path, .. } | CopyError::NoRoom { path, .. } => {
-            Some(path)
-        }
+        // Less the slash by which a directory is asked for.
+        CopyError::Source { path, .. } => Some(trim_root(path)),
+        CopyError::Destination { path, .. } | CopyError::NoRoom { path, .. } => Some(path),
         CopyError::InItself { target, .. } => Some(target),
         _ => None,
     }
