@@ -6,10 +6,22 @@
 >>> output, errors = pwalk.report("/data", "data.parquet")  # metadata of every entry, for DuckDB
 >>> files = pwalk.scan("/data")                             # the same as Arrow, without a file
 >>> pwalk.repair("/shared")                                 # what is wrong with its permissions; changes nothing
+>>> pwalk.create_copy_service().copy_directory("/data", "/backup/data")    # a faithful copy, in parallel
 
 Nothing is lost in silence: what could not be read is in ``errors``, and the report says COMPLETE or PARTIAL.
 """
 
+from ._copy import (
+    CopyProgress,
+    CopyResult,
+    FileCopyService,
+    Strategy,
+    StrategyInfo,
+    create_copy_service,
+    get_strategy_info,
+    list_available_strategies,
+    register_strategy,
+)
 from ._pwalk import __version__
 from ._repair import Repair, repair
 from ._report import Report, report
@@ -29,6 +41,8 @@ from .directory import (
 )
 
 __all__ = [
+    "CopyProgress",
+    "CopyResult",
     "DT_BLK",
     "DT_CHR",
     "DT_DIR",
@@ -39,11 +53,18 @@ __all__ = [
     "DT_UNKNOWN",
     "Directory",
     "Entry",
+    "FileCopyService",
     "PartialWarning",
     "Repair",
     "Report",
     "Scan",
+    "Strategy",
+    "StrategyInfo",
     "__version__",
+    "create_copy_service",
+    "get_strategy_info",
+    "list_available_strategies",
+    "register_strategy",
     "repair",
     "report",
     "scan",

@@ -16,6 +16,21 @@ for text, more, others in pwalk.walk(pathlib.Path("x"), onerror=print, max_threa
     assert_type(text, str)
 output, errors = pwalk.report("x", progress=lambda entries, directories, size, wrong, current: print(entries))
 assert_type(pwalk.report(["x", pathlib.Path("y")]).entries, int)
+
+
+class Mine:
+    name = "mine"
+    description = prerequisites = ""
+
+    def copy_file(self, source_fd: int, target_fd: int, offset: int, length: int) -> int:
+        return 0
+
+
+service = pwalk.create_copy_service({"copy_strategy": "auto"}, max_workers=2)
+service.register_strategy(Mine())
+done = service.copy_directory("x", b"y", progress_callback=lambda p: print(p.total_files + p.files_processed), components=["z"])
+assert_type((done.success, done.error, done.speed_gbps), tuple[bool, str | None, float])
+assert_type(service.get_strategy_info("auto").name, str)
 assert_type([entry.d_name() for entry in pwalk.Directory("x")], list[str])
 """
 

@@ -102,6 +102,8 @@ pub struct CopyProgress {
     pub total_files: Option<u64>,
     /// Bytes copied.
     pub bytes: u64,
+    /// Entries and bytes that were there already and were left as they were.
+    pub left: (u64, u64),
     /// How many there are, if they were counted.
     pub total_bytes: Option<u64>,
     /// A directory that is being worked on.

@@ -88,7 +88,8 @@ impl<'a> Piece<'a> {
         self.turn
     }
 
-    pub(crate) fn makes_holes(&self) -> bool {
+    /// Whether blocks of zeros become holes, which only [reading and writing](Self::by_buffer) makes.
+    pub fn makes_holes(&self) -> bool {
         self.makes_holes
     }
 
@@ -134,16 +135,26 @@ impl<'a> Piece<'a> {
         self.at += bytes;
         self.pace.moved.fetch_add(bytes, Relaxed);
         if let Some(throttle) = self.pace.bytes {
-            (0..bytes.div_ceil(UNIT)).for_each(|_| Permits::of(Some(throttle)).wait(1));
+            for _ in 0..bytes.div_ceil(UNIT) {
+                // At a slow pace one buffer takes minutes.
+                if (self.pace.is_stopping)() {
+                    break;
+                }
+                Permits::of(Some(throttle)).wait(1);
+            }
         }
         if self.left() > 0 && (self.pace.is_stopping)() { Err(Errno::CANCELED) } else { Ok(()) }
     }
 
-    /// As many bytes as one step takes.
-    fn step(&self) -> usize {
-        // With a limit in steps that do not come as bursts.
+    /// As many bytes as one step takes: few enough to be stopped soon, and to keep a limit without bursts.
+    pub fn step(&self) -> usize {
         let step = if self.pace.bytes.is_some() { STEP / 32 } else { STEP };
         usize::try_from(self.left()).unwrap_or(usize::MAX).min(step)
+    }
+
+    /// Waits until so many system calls may be made. The ways below do that themselves.
+    pub fn wait_for_calls(&self, calls: usize) {
+        self.pace.permits.wait(calls);
     }
 
     /// Reads and writes, through a buffer.

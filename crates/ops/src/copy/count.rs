@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pwalk_engine::{
-    Batch, Context, Descend, Dir, Frontier, Needs, Operand, Options, Outcome, Silent, Sink, Totals, Visitor, fold,
+    Batch, Context, Descend, Dir, Frontier, Needs, Operand, Options, Outcome, Silent, Sink, Totals, Visitor, fold, join,
 };
-use pwalk_fs::space;
+use pwalk_fs::{Kind, space};
 
 use super::error::CopyError;
 use super::place::Places;
@@ -34,9 +34,17 @@ impl Sizes {
     }
 }
 
-/// Counts what there is.
-pub(crate) fn count(parts: &[&Part], walk: &Options) -> Result<Sizes, CopyError> {
-    let roots: Vec<_> = parts.iter().map(|part| part.source.clone()).collect();
+/// Counts what there is; or of that only what is in some sub-directories.
+pub(crate) fn count(parts: &[&Part], components: Option<&[Vec<u8>]>, walk: &Options) -> Result<Sizes, CopyError> {
+    let below = |part: &&Part, name: &Vec<u8>| {
+        let mut path = part.source.clone();
+        join(&mut path, name);
+        path
+    };
+    let roots: Vec<_> = match components {
+        Some(names) => parts.iter().flat_map(|part| names.iter().map(move |name| below(part, name))).collect(),
+        None => parts.iter().map(|part| part.source.clone()).collect(),
+    };
     let frontier =
         Frontier { unread_roots: (0..roots.len()).collect(), roots, with_slashes: true, ..Frontier::default() };
     let Ok(sizes) = fold(Counting(Arc::default()), frontier, walk, &Silent);
@@ -77,7 +85,7 @@ pub(crate) fn check_room(
         if is_enough && !options.count_first {
             continue;
         }
-        let sizes = count(&group, walk)?;
+        let sizes = count(&group, options.components.as_deref(), walk)?;
         let shares = options.reflink != super::Reflink::Never && group.iter().all(|part| part.meta.dev == place.id.0);
         let needed = if options.sparse == Sparse::Never { sizes.bytes } else { sizes.allocated };
         let is_new = !options.resume && group.iter().all(|part| part.is_absent(places));
@@ -114,7 +122,7 @@ struct Counting(Arc<Sums>);
 
 struct Counter(Arc<Sums>);
 
-/// Of a directory: how many there are below it, itself among them.
+/// Of a directory: how many there are below it, itself among them. Beside it in the state: the sizes of what has no content.
 type Below = Arc<AtomicU64>;
 
 impl Visitor for Counter {
@@ -135,10 +143,19 @@ impl Visitor for Counter {
         ((below, AtomicU64::new(0)), Descend::Into)
     }
 
-    fn batch(&mut self, _: &mut Context<'_, Self>, _: &mut Batch<'_, Self::State>) {}
+    fn batch(&mut self, _: &mut Context<'_, Self>, batch: &mut Batch<'_, Self::State>) {
+        // Links have sizes, too, but no content that is copied.
+        let others = batch.iter().filter(|entry| !matches!(entry.kind, Kind::File | Kind::Dir));
+        let size: u64 = others.filter_map(|entry| entry.meta).map(|meta| meta.size).sum();
+        if let Some((_, beside)) = batch.dir().state().filter(|_| size > 0) {
+            beside.fetch_add(size, Relaxed);
+        }
+    }
 
     fn operand(&mut self, _: &mut Context<'_, Self>, operand: &Operand<'_>) {
-        self.0.bytes.fetch_add(operand.meta.size, Relaxed);
+        if operand.meta.kind() == Kind::File {
+            self.0.bytes.fetch_add(operand.meta.size, Relaxed);
+        }
         self.0.blocks.fetch_add(operand.meta.blocks, Relaxed);
         self.0.names.fetch_add(1, Relaxed);
     }
@@ -146,12 +163,12 @@ impl Visitor for Counter {
     fn leave(&mut self, _: &mut Context<'_, Self>, dir: &Arc<Dir<Self::State>>, totals: &Totals) {
         // A directory's own size is the file system's business.
         let own = dir.meta().map_or(0, |meta| meta.size);
-        let Some((below, dirs_size)) = dir.state() else { return };
-        let dirs_size = dirs_size.load(Relaxed) + own;
+        let Some((below, beside)) = dir.state() else { return };
+        let beside_size = beside.load(Relaxed) + own;
         if let Some((_, above)) = dir.parent().and_then(|parent| parent.state()) {
-            above.fetch_add(dirs_size, Relaxed);
+            above.fetch_add(beside_size, Relaxed);
         }
-        let bytes = totals.tree_size.saturating_sub(dirs_size);
+        let bytes = totals.tree_size.saturating_sub(beside_size);
         match dir.depth() {
             0 => {
                 self.0.bytes.fetch_add(bytes, Relaxed);

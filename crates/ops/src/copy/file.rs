@@ -10,7 +10,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use pwalk_engine::{Context, Held};
@@ -137,7 +137,7 @@ impl Worker {
             Existing::Overwrite => false,
         };
         if stays {
-            self.shared.counts.skipped.fetch_add(1, Relaxed);
+            self.left(&self.shared.counts.skipped, meta);
             return Ok(Standing::Stays(there.id()));
         }
         let is_second = self.shared.is_second.load(Relaxed);
@@ -147,10 +147,21 @@ impl Worker {
             && there.size == meta.size
             && there.mtime == meta.mtime
         {
-            self.shared.counts.already.fetch_add(u64::from(!is_second), Relaxed);
+            if !is_second {
+                self.left(&self.shared.counts.already, meta);
+            }
             return Ok(Standing::Stays(there.id()));
         }
         Ok(Standing::Old)
+    }
+
+    /// Counts what was left as it was.
+    fn left(&self, count: &AtomicU64, meta: &Meta) {
+        count.fetch_add(1, Relaxed);
+        if meta.kind() == Kind::File {
+            // Each name brings its part.
+            self.shared.counts.left_bytes.fetch_add(meta.size / u64::from(meta.nlink.max(1)), Relaxed);
+        }
     }
 
     /// One of several names of a file: the first is copied, the others are linked to its copy.

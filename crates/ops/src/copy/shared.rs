@@ -37,6 +37,8 @@ pub(crate) struct Counts {
     pub(crate) cloned: AtomicU64,
     pub(crate) skipped: AtomicU64,
     pub(crate) already: AtomicU64,
+    /// Bytes of files that were left as they were: those that were skipped or copied already.
+    pub(crate) left_bytes: AtomicU64,
     pub(crate) replaced: AtomicU64,
     pub(crate) deleted: AtomicU64,
     pub(crate) failed: AtomicU64,
@@ -171,8 +173,9 @@ impl Shared {
             self.counts.disowned.fetch_add(1, Relaxed);
             return;
         }
-        if matches!(why, Failure::Target { errno: pwalk_fs::Errno::CANCELED, .. }) {
-            // The run is being stopped, and says so.
+        let is_stopping = self.is_halted() || self.options.walk.cancel.is_cancelled();
+        if is_stopping && matches!(why, Failure::Target { errno: pwalk_fs::Errno::CANCELED, .. }) {
+            // The run is being stopped, and says so. A file system may say the same word, of a file that is lost.
             return;
         }
         if matches!(why, Failure::InTheWay(_)) && self.options.mirror && !self.is_second.load(Relaxed) {

@@ -70,7 +70,12 @@ impl<'a> Tree<'a> {
             return self.copy_all();
         }
         let part = part.clone();
-        let sizes = count(&[&part], &self.walk)?;
+        let sizes = count(&[&part], None, &self.walk)?;
+        if self.walk.cancel.is_cancelled() {
+            // What was not counted is not what is not there.
+            self.ended = Ended::Cancelled;
+            return Ok(());
+        }
         let asked = self.shared.options.components.clone();
         let mut components = sizes.components.clone();
         if let Some(asked) = &asked {
@@ -136,6 +141,8 @@ impl<'a> Tree<'a> {
         self.ended = outcome.ended;
         self.snapshots += outcome.snapshots;
         self.workers = self.workers.max(outcome.workers);
+        // Now that all workers have told what they did: whoever is told last knows it exactly, also of a run that ends here.
+        self.watcher.tick(&self.progress(&Snapshot { workers: outcome.workers, ..Snapshot::default() }));
         match self.shared.why_halted() {
             Some(CopyError::Halted { path, errno }) => Err(CopyError::Halted { path: path.clone(), errno: *errno }),
             _ => Ok(()),
@@ -151,6 +158,7 @@ impl<'a> Tree<'a> {
             files: counts.files.load(Relaxed),
             total_files: self.totals.as_ref().map(|sizes| sizes.files),
             bytes: total_bytes.map_or(moved, |all| moved.min(all)),
+            left: (counts.skipped.load(Relaxed) + counts.already.load(Relaxed), counts.left_bytes.load(Relaxed)),
             total_bytes,
             current: snapshot.current.clone(),
             component: self.component.clone(),
