@@ -26,7 +26,7 @@ pub(crate) struct Task {
     pub(crate) components: Option<Vec<Vec<u8>>>,
     /// What is in them.
     pub(crate) there: Tally,
-    pub(crate) scratch: Scratch,
+    pub(crate) scratch: Arc<Scratch>,
 }
 
 impl Task {
@@ -119,7 +119,7 @@ impl Method for Copying {
 
     fn prepare(&self) -> Result<(), Error> {
         let scratch = &self.task.scratch;
-        scratch.clear()?;
+        scratch.make_room(&self.task.there)?;
         if self.has_operands() {
             let made = std::fs::create_dir(scratch.copy());
             made.map_err(|why| Error::Target { path: scratch.path().to_owned(), why: why.to_string() })?;
@@ -152,7 +152,7 @@ impl Method for Copying {
             let copied = tally(&[self.task.scratch.copy_bytes()], &Options::default(), &Silent);
             sample.errors.extend(self.task.there.lacks(&copied));
         }
-        self.task.scratch.clear()
+        self.task.scratch.put_away(&self.task.there)
     }
 }
 

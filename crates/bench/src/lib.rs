@@ -11,7 +11,7 @@
 //!
 //! A run is measured from its call to its return. What a copy left to the kernel to write is not waited for: with a cold cache on both sides
 //! measure with `drop_caches`, which writes everything before each run. Before each copy the target is synced, and after it
-//! the copy is counted and removed; neither is measured.
+//! the copy is counted; neither is measured, nor is removing copies.
 //!
 //! # JSON
 //!
@@ -97,17 +97,43 @@ pub fn run(options: &Options, watcher: &dyn Watcher) -> Result<Results, Error> {
         interrupted: false,
         sections: Vec::new(),
     };
-    for part in parts {
+    let scratch = if parts.iter().any(|part| *part != Operation::Traversal) {
+        Some(Arc::new(Scratch::new(&target(options), &path.canonicalize().map_err(failed)?)?))
+    } else {
+        None
+    };
+    let measured = measure(&parts, path, options, scratch.as_ref(), watcher);
+    if let Some(scratch) = scratch {
+        // Whatever came of it.
+        scratch.close()?;
+    }
+    results.sections = measured?;
+    results.interrupted = options.cancel.is_cancelled();
+    Ok(results)
+}
+
+fn target(options: &Options) -> PathBuf {
+    options.target.clone().unwrap_or_else(std::env::temp_dir)
+}
+
+fn measure(
+    parts: &[Operation],
+    path: &Path,
+    options: &Options,
+    scratch: Option<&Arc<Scratch>>,
+    watcher: &dyn Watcher,
+) -> Result<Vec<Section>, Error> {
+    let mut sections = Vec::new();
+    for &part in parts {
         if options.cancel.is_cancelled() {
             break;
         }
-        results.sections.push(match part {
-            Operation::Traversal => traversal(path, options, watcher)?,
-            _ => copying(part, path, options, watcher)?,
+        sections.push(match scratch {
+            Some(scratch) if part != Operation::Traversal => copying(part, path, options, scratch, watcher)?,
+            _ => traversal(path, options, watcher)?,
         });
     }
-    results.interrupted = options.cancel.is_cancelled();
-    Ok(results)
+    Ok(sections)
 }
 
 #[expect(clippy::disallowed_methods, reason = "shown to people")]
@@ -157,11 +183,15 @@ fn traversal(path: &Path, options: &Options, watcher: &dyn Watcher) -> Result<Se
     Ok(section(Operation::Traversal, path, there, warnings, results::rows(&methods, &measured, there.bytes)))
 }
 
-fn copying(part: Operation, path: &Path, options: &Options, watcher: &dyn Watcher) -> Result<Section, Error> {
+fn copying(
+    part: Operation,
+    path: &Path,
+    options: &Options,
+    scratch: &Arc<Scratch>,
+    watcher: &dyn Watcher,
+) -> Result<Section, Error> {
     let source = path.canonicalize().map_err(|why| Error::Path { path: shown(path), why })?;
-    let target = options.target.clone().unwrap_or_else(std::env::temp_dir);
     let components = options.components.clone().filter(|_| part == Operation::Pipeline);
-    let scratch = Scratch::new(&target, &source)?;
     let source_bytes = source.as_os_str().as_bytes().to_vec();
     let roots = Task::roots(&source_bytes, components.as_deref());
     let walk = pwalk_engine::Options { cancel: options.cancel.clone(), ..pwalk_engine::Options::default() };
@@ -170,20 +200,20 @@ fn copying(part: Operation, path: &Path, options: &Options, watcher: &dyn Watche
         // In the copy these are entries of a directory.
         there.dirs += u64::try_from(roots.len()).unwrap_or(u64::MAX);
     }
+    scratch.make_room(&there)?;
     scratch.check_room(&there)?;
-    let task = Arc::new(Task { source: source_bytes, components, there, scratch });
+    let task = Arc::new(Task { source: source_bytes, components, there, scratch: Arc::clone(scratch) });
     let methods = match part {
         Operation::ParallelWorkers => copies::by_workers(&task),
         Operation::Pipeline => copies::by_components(&task),
         _ => copies::by_strategy(&task),
     };
-    let measured = rounds::measure(&methods, part.name(), options, watcher);
-    // Removed first, whatever came of it.
-    task.scratch.close()?;
-    let rows = results::rows(&methods, &measured?, there.bytes);
+    let measured = rounds::measure(&methods, part.name(), options, watcher)?;
+    let rows = results::rows(&methods, &measured, there.bytes);
     let components = task.components.as_ref();
     let names = components.map(|names| names.iter().map(|name| path_text(name).0.into_owned()).collect());
-    let target: PathBuf = target.canonicalize().unwrap_or(target);
+    let target = target(options);
+    let target = target.canonicalize().unwrap_or(target);
     Ok(Section { target: Some(Place::of(&target)), components: names, ..section(part, path, there, Vec::new(), rows) })
 }
 

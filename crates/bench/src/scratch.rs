@@ -1,10 +1,16 @@
 //! The directory that copies are made in, and how they are removed again: also after a failure and after Ctrl-C.
+//!
+//! ext4 does not give the number of a file away for some minutes after it was removed, and passes over all of those one by one for each file that
+//! is made (`recently_deleted` in its `ialloc.c`). Where a copy of thousands of files was just removed, the next one takes several
+//! times as long, whoever makes it. So there copies of many files are put aside, as long as there is room, and removed in the end.
 
 use std::fs::{Permissions, read_dir, set_permissions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use pwalk_fs::{FsType, fs_type};
 use tempfile::TempDir;
 
 use crate::Error;
@@ -14,7 +20,16 @@ use crate::tally::Tally;
 pub(crate) struct Scratch {
     dir: TempDir,
     fd: std::fs::File,
+    /// How many copies were put aside.
+    aside: AtomicUsize,
+    /// Whether copies are put aside at all.
+    puts_aside: bool,
 }
+
+/// The number of the file systems ext2 to ext4 (`linux/magic.h`).
+const EXT: i64 = 0xef53;
+/// With fewer files than this it does not matter.
+const MANY: u64 = 200;
 
 impl Scratch {
     /// In `target`, which must not be in the source.
@@ -29,7 +44,8 @@ impl Scratch {
         }
         let dir = tempfile::Builder::new().prefix("pwalk-bench-").tempdir_in(&place).map_err(failed)?;
         let fd = std::fs::File::open(dir.path()).map_err(failed)?;
-        Ok(Self { dir, fd })
+        let puts_aside = fs_type(&fd) == Ok(FsType::Other(EXT));
+        Ok(Self { dir, fd, aside: AtomicUsize::new(0), puts_aside })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -67,22 +83,46 @@ impl Scratch {
         pwalk_fs::sync_file_system(&self.fd).unwrap_or_default();
     }
 
-    /// Removes the copy, if there is one.
-    pub(crate) fn clear(&self) -> Result<(), Error> {
-        remove(&self.copy())
+    /// Makes sure that there is no copy, and room for one.
+    pub(crate) fn make_room(&self, needs: &Tally) -> Result<(), Error> {
+        remove(&self.copy())?;
+        // Some room is left to others.
+        let twice = Tally {
+            allocated: needs.allocated.saturating_mul(2),
+            files: needs.files * 2,
+            dirs: needs.dirs * 2,
+            ..Tally::default()
+        };
+        if self.aside.load(Relaxed) > 0 && self.check_room(&twice).is_err() {
+            let aside = self.aside.swap(0, Relaxed);
+            (0..aside).try_for_each(|number| remove(&self.place_aside(number)))?;
+        }
+        Ok(())
     }
 
-    /// Removes the directory. What goes wrong is told, as it is not when it is only dropped.
+    /// Removes the copy, or puts it aside.
+    pub(crate) fn put_away(&self, there: &Tally) -> Result<(), Error> {
+        if !self.puts_aside || there.files + there.dirs < MANY || !self.copy().is_dir() {
+            return remove(&self.copy());
+        }
+        let aside = self.place_aside(self.aside.fetch_add(1, Relaxed));
+        std::fs::rename(self.copy(), &aside).map_err(|why| Error::Remove { path: self.copy(), why })
+    }
+
+    fn place_aside(&self, number: usize) -> PathBuf {
+        self.dir.path().join(format!("aside-{number}"))
+    }
+
+    /// Removes the directory and all that is in it. What goes wrong is told, as it is not when it is only dropped.
     pub(crate) fn close(&self) -> Result<(), Error> {
-        self.clear()?;
-        std::fs::remove_dir(self.path()).map_err(|why| Error::Remove { path: self.path().to_owned(), why })
+        remove(self.path())
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
         // Nobody is left to tell; the directory itself tries again.
-        self.clear().unwrap_or_default();
+        self.close().unwrap_or_default();
     }
 }
 

@@ -29,8 +29,8 @@ use crate::signals::cancel_on_signals;
   pwalk bench pipeline /work --components src,data
   pwalk bench all /data/run7 --iterations 5 --drop-caches --output-dir results
 
-Copies are made in a directory pwalk-bench-… in --target, counted, and removed after each run, also
-after Ctrl-C. Only the run itself is measured, not what the kernel writes to the disk later.
+Copies are made in a directory pwalk-bench-… in --target, counted, and removed, also after Ctrl-C; on
+ext4 in the end, because it is slow where many files were just removed. Only the run itself is measured, not what the kernel writes to the disk later.
 A ratio above 1 is faster than the baseline: one thread. Peak memory is that of the whole process.
 Exit codes: 0 all was measured, 1 a method failed, 2 usage, 3 failed, 130 interrupted."
 )]

@@ -3,6 +3,7 @@
 //! Thin on purpose: what a Rust user would miss is in `engine`, `scan` and `ops`. Names go both ways as `os.fsencode` and
 //! `os.fsdecode` have them, and Python's lock is given up around everything that may wait.
 
+mod bench;
 mod directory;
 mod options;
 mod paths;
@@ -21,6 +22,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The module `pwalk._pwalk`.
 #[pymodule(gil_used = false)]
 mod _pwalk {
+    #[pymodule_export]
+    use super::bench::bench;
     #[pymodule_export]
     use super::directory::{Directory, Entry};
     #[pymodule_export]
