@@ -10,6 +10,7 @@
 Nothing is lost in silence: what could not be read is in ``errors``, and the report says COMPLETE or PARTIAL.
 """
 
+from ._bench import BenchmarkResult, BenchmarkRunner, create_benchmark_runner
 from ._pwalk import __version__
 from ._repair import Repair, repair
 from ._report import Report, report
@@ -29,6 +30,8 @@ from .directory import (
 )
 
 __all__ = [
+    "BenchmarkResult",
+    "BenchmarkRunner",
     "DT_BLK",
     "DT_CHR",
     "DT_DIR",
@@ -44,6 +47,7 @@ __all__ = [
     "Report",
     "Scan",
     "__version__",
+    "create_benchmark_runner",
     "repair",
     "report",
     "scan",
