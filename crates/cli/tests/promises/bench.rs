@@ -187,7 +187,7 @@ fn a_method_that_does_not_copy_everything_has_failed() {
         return;
     }
     let place = Place::new();
-    std::fs::set_permissions(place.source.join("b/1"), Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(place.source.join("b/1"), Permissions::from_mode(0o0)).unwrap();
     let mut command = without_dac_override(PWALK);
     command.args(["bench", "copy", "--iterations", "1", "--target"]).arg(&place.target).arg(&place.source);
     let ran = run(&mut command).expect(1);
