@@ -11,6 +11,7 @@
 Nothing is lost in silence: what could not be read is in ``errors``, and the report says COMPLETE or PARTIAL.
 """
 
+from ._bench import BenchmarkResult, BenchmarkRunner, create_benchmark_runner
 from ._copy import (
     CopyProgress,
     CopyResult,
@@ -41,6 +42,8 @@ from .directory import (
 )
 
 __all__ = [
+    "BenchmarkResult",
+    "BenchmarkRunner",
     "CopyProgress",
     "CopyResult",
     "DT_BLK",
@@ -61,6 +64,7 @@ __all__ = [
     "Strategy",
     "StrategyInfo",
     "__version__",
+    "create_benchmark_runner",
     "create_copy_service",
     "get_strategy_info",
     "list_available_strategies",

@@ -8,6 +8,7 @@ _Path = TypeVar("_Path", str, bytes)
 
 __version__: str
 
+def bench(path: str | bytes, wishes: Mapping[str, object]) -> tuple[str, tuple[str, str] | None]: ...
 def run_command(arguments: Sequence[str]) -> int: ...
 def report(
     tops: Sequence[str | bytes], wishes: Mapping[str, object], walking: Mapping[str, object]

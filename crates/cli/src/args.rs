@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Repair(crate::repair::RepairArgs),
     /// Copy trees, fast and faithfully
     Copy(crate::copy::CopyArgs),
+    /// Measure walking and copying on this machine
+    Bench(crate::bench::BenchArgs),
     /// Print the completions for a shell
     Completions {
         /// The shell

@@ -5,6 +5,7 @@
 //! Exit codes: 0 complete, 1 finished but PARTIAL, 2 usage, 3 failed, 130 interrupted.
 
 mod args;
+mod bench;
 mod copy;
 mod docs;
 mod find;
@@ -85,6 +86,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Walk(args) => walk::run(&args),
         Command::Repair(args) => repair::run(&args),
         Command::Copy(args) => copy::run(&args),
+        Command::Bench(args) => bench::run(&args),
         // Never parsed: see `main`.
         Command::Find(_) => Ok(Exit::Usage),
         Command::Completions { shell } => docs::completions(shell),

@@ -3,6 +3,7 @@
 //! Thin on purpose: what a Rust user would miss is in `engine`, `scan` and `ops`. Names go both ways as `os.fsencode` and
 //! `os.fsdecode` have them, and Python's lock is given up around everything that may wait.
 
+mod bench;
 mod copy;
 mod directory;
 mod options;
@@ -22,6 +23,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The module `pwalk._pwalk`.
 #[pymodule(gil_used = false)]
 mod _pwalk {
+    #[pymodule_export]
+    use super::bench::bench;
     #[pymodule_export]
     use super::copy::strategy::{copy_strategies, register_copy_strategy};
     #[pymodule_export]

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what goes wrong in a test should end it")]
 
+mod bench;
 mod classic;
 mod common;
 mod csv;
