@@ -7,6 +7,7 @@
 
 mod classic;
 mod common;
+mod copy;
 mod csv;
 mod docs;
 mod extremes;
