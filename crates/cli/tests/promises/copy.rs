@@ -8,6 +8,8 @@ mod faults;
 mod kill;
 mod kinds;
 mod look;
+mod operands;
+mod options;
 mod targets;
 
 use std::ffi::OsStr;

@@ -92,7 +92,10 @@ fn entry(path: &Path, stat: &Stat) -> Entry {
     let mut entry = Entry::default();
     let mut field = |name: &str, value: String| entry.fields.insert(name.to_owned(), value);
     field("kind", format!("{:?}", FileType::from_raw_mode(stat.st_mode)));
-    field("mode", format!("{:o}", stat.st_mode));
+    // Linux knows no modes of links, though some servers show some.
+    if !is(stat, FileType::Symlink) {
+        field("mode", format!("{:o}", stat.st_mode));
+    }
     field("owner", format!("{}:{}", stat.st_uid, stat.st_gid));
     field("changed", format!("{}.{:09}", stat.st_mtime, stat.st_mtime_nsec));
     field("accessed", format!("{}.{:09}", stat.st_atime, stat.st_atime_nsec));
