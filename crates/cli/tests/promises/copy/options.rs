@@ -313,9 +313,12 @@ fn with_64_open_files_a_deep_and_a_wide_tree_are_whole() {
             run(command.arg(source).arg(target)).expect(0)
         };
         let target = place.beside("target");
-        few(&place.source, &target);
-        same_chain(&place.source, &target, shape);
-        remove_tree(&target).unwrap();
+        // To look at a deep tree and to remove it takes longer than to copy it.
+        if options[0] == "--workers" {
+            few(&place.source, &target);
+            same_chain(&place.source, &target, shape);
+            remove_tree(&target).unwrap();
+        }
         few(&wide.source, &target);
         assert_same(&wide.source, &target);
         remove_tree(&target).unwrap();
