@@ -10,6 +10,7 @@ mod kinds;
 mod look;
 mod operands;
 mod options;
+mod settings;
 mod targets;
 
 use std::ffi::OsStr;

@@ -172,7 +172,7 @@ fn attributes(path: &Path) -> Vec<(String, String)> {
     };
     // XFS shows each access control list a second time, as it stores it.
     let is_xfs = fs::statfs(path.parent().unwrap()).unwrap().f_type == 0x5846_5342;
-    let is_shown = |name: &&[u8]| !name.is_empty() && !(is_xfs && name.starts_with(b"trusted.SGI_ACL_"));
+    let is_shown = |name: &&[u8]| !name.is_empty() && (!is_xfs || !name.starts_with(b"trusted.SGI_ACL_"));
     let names = names[..length].split(|byte| *byte == 0).filter(is_shown);
     let with_value = names.map(|name| {
         let mut value = vec![0; 65_536];

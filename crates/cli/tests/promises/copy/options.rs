@@ -282,7 +282,7 @@ fn verified_synced_slowed_and_told_it_is_the_same_copy() {
 
 #[test]
 fn only_the_components_that_are_named_are_copied() {
-    let place = Place::with(|root| trees::hard_links(root));
+    let place = Place::with(trees::hard_links);
     let target = place.beside("target");
     copy_to(&["--components", "a,c"], &place.source, &target).expect(0);
     assert!(target.join("a").is_dir() && target.join("c/deep").is_dir() && !target.join("b").exists());
@@ -370,52 +370,6 @@ fn who_is_not_root_gets_a_copy_of_what_he_may_read() {
     assert_eq!(std::fs::metadata(others.join("runs")).unwrap().mode() & 0o7777, 0o755);
     assert_eq!(read(others.join("plain")).unwrap(), b"others/plain");
     assert_eq!(unfinished(&others), b"");
-}
-
-#[test]
-fn settings_come_from_a_file_the_environment_and_the_command_line_in_this_order() {
-    let place = Place::with(|root| trees::hard_links(root));
-    let [toml, yaml, bad] = ["s.toml", "s.yaml", "bad.toml"].map(|name| place.beside(name));
-    write(&toml, "copy_strategy = \"sendfile\"\ncopy_buffer_size_kb = 64\ncopy_max_workers = 1\n").unwrap();
-    write(&yaml, "copy_strategy: pipeline\ncopy_buffer_size_kb: 8\ncopy_max_workers: 3\n").unwrap();
-    write(&bad, "copy_strategy = \"magic\"\n").unwrap();
-    let home = place.beside("home");
-    create_dir_all(home.join(".config/pwalk")).unwrap();
-    std::fs::copy(&yaml, home.join(".config/pwalk/config.yaml")).unwrap();
-    let (toml, yaml, home) = (toml.to_str().unwrap(), yaml.to_str().unwrap(), home.to_str().unwrap());
-    type Variables<'a> = &'a [(&'a str, &'a str)];
-    let cases: [(Variables<'_>, &[&str], &str); 9] = [
-        (&[], &[], "auto"),
-        (&[], &["--config", toml], "sendfile"),
-        (&[], &["--config", yaml], "pipeline"),
-        (&[("PWALK_CONFIG", toml)], &[], "sendfile"),
-        (&[("HOME", home)], &[], "pipeline"),
-        (&[("PWALK_CONFIG", toml)], &["--config", yaml], "pipeline"),
-        (&[("PWALK_CONFIG", toml), ("PWALK_COPY_STRATEGY", "buffered")], &[], "buffered"),
-        (&[("PWALK_COPY_STRATEGY", "buffered")], &["--config", toml], "buffered"),
-        (&[("PWALK_COPY_STRATEGY", "buffered")], &["--config", toml, "--strategy", "baseline"], "baseline"),
-    ];
-    let target = place.beside("target");
-    let copy = |variables: Variables<'_>, options: &[&str]| {
-        let mut command = crate::common::pwalk(["copy", "-T", "--json"]);
-        command.env("HOME", "/nonexistent").env_remove("XDG_CONFIG_HOME");
-        run(command.envs(variables.iter().copied()).args(options).arg(&place.source).arg(&target))
-    };
-    for (variables, options, strategy) in cases {
-        let done = done(&copy(variables, options).expect(0));
-        assert_eq!(done["strategy"], strategy, "{variables:?} {options:?}");
-        assert!(strategy != "sendfile" || done["workers"] == 1, "{done}");
-        remove_tree(&target).unwrap();
-    }
-    for (variables, says) in [
-        (&[("PWALK_CONFIG", bad.to_str().unwrap())], "magic"),
-        (&[("PWALK_COPY_BUFFER_SIZE_KB", "1")], "copy_buffer_size_kb"),
-        (&[("PWALK_COPY_MAX_WORKERS", "0")], "copy_max_workers"),
-        (&[("PWALK_COPY_MAX_WORKERS", "many")], "copy_max_workers"),
-    ] {
-        let ran = copy(variables, &[]).expect(2);
-        assert!(ran.stderr.contains(says) && !target.exists(), "{}", ran.stderr);
-    }
 }
 
 #[test]
