@@ -40,6 +40,11 @@ pub(crate) const FOR_TESTS: &[Need] = &[
     program("unshare", "util-linux"),
     program("mount", "mount"),
     program("setfacl", "acl"),
+    program("rsync", "rsync"),
+    program("mkfs.ext4", "e2fsprogs"),
+    program("filefrag", "e2fsprogs"),
+    program("mkfs.xfs", "xfsprogs"),
+    program("mkfs.btrfs", "btrfs-progs"),
     program("python3", "python3"),
     // Debian's python3 has `venv` but not the `ensurepip` that it calls.
     Need { probe: Probe::PythonModule("ensurepip"), package: "python3-venv" },

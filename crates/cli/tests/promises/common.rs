@@ -233,3 +233,17 @@ impl Drop for Running {
         }
     }
 }
+
+/// Does something in a thread that has mounts of its own: what it and its children mount nobody else sees, and it is gone in the end.
+pub(crate) fn in_mounts_of_thread<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+    use rustix::mount::{MountPropagationFlags, mount_change};
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).expect("mounts of its own");
+            let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+            mount_change("/", flags).expect("keep mounts to itself");
+            act()
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}

@@ -8,6 +8,7 @@
 mod bench;
 mod classic;
 mod common;
+mod copy;
 mod csv;
 mod docs;
 mod extremes;

@@ -31,6 +31,8 @@ impl Keep {
     fn keeps(self, attribute: &CStr) -> bool {
         match attribute.to_bytes() {
             b"system.posix_acl_access" | b"system.posix_acl_default" | b"system.nfs4_acl" => self.acl,
+            // XFS shows each list a second time, as it stores it; elsewhere that would be an attribute without a meaning.
+            b"trusted.SGI_ACL_FILE" | b"trusted.SGI_ACL_DEFAULT" => false,
             _ => self.xattr,
         }
     }

@@ -68,6 +68,9 @@ pub(crate) fn parts(options: &CopyOptions, places: &Places) -> Result<Vec<Part>,
             (Some(place), Some(name)) if into => Target { place: Some(Arc::clone(place)), name: c_name(name) },
             (Some(place), _) if meta.kind().is_dir() => Target { place: Some(Arc::clone(place)), name: None },
             (Some(_), _) => return Err(failed("it is a directory, and the source is none".to_owned())),
+            (None, _) if destination.ends_with(b"/") && !meta.kind().is_dir() => {
+                return Err(failed("there is no such directory".to_owned()));
+            }
             (None, _) => beside(destination, places)?,
         };
         if let (Some(place), None) = (&target.place, &target.name)

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::layout::Layout;
+use super::layout::{Attr, Layout};
 use super::tree::resolve;
 
 /// The requests that can be counted, delayed and failed.
@@ -97,6 +97,10 @@ pub enum Effect {
     Hang,
     /// It takes this much longer than the others.
     Slow(Duration),
+    /// It is answered as ever, but the file was written to: from then on its times of change are a second later, each time anew.
+    Touch,
+    /// As `Touch`, and the file has this many bytes from then on.
+    Resize(u64),
 }
 
 /// A rule: requests of one operation on one path, from the `after`-th on and `times` times, meet an effect.
@@ -137,6 +141,16 @@ impl Fault {
     /// `op` on `path` takes `longer`.
     pub fn slow(op: Op, path: impl AsRef<[u8]>, longer: Duration) -> Self {
         Self::new(op, Some(path.as_ref()), Effect::Slow(longer))
+    }
+
+    /// `op` on `path` finds the file being written to.
+    pub fn touch(op: Op, path: impl AsRef<[u8]>) -> Self {
+        Self::new(op, Some(path.as_ref()), Effect::Touch)
+    }
+
+    /// `op` on `path` finds the file growing or shrinking to `bytes`.
+    pub fn resize(op: Op, path: impl AsRef<[u8]>, bytes: u64) -> Self {
+        Self::new(op, Some(path.as_ref()), Effect::Resize(bytes))
     }
 
     /// The first `requests` pass.
@@ -209,6 +223,29 @@ impl Rule {
         }
         let earlier = self.met.fetch_add(1, Ordering::Relaxed); // a count; orders nothing else
         (self.after..self.end).contains(&earlier).then_some(self.effect)
+    }
+}
+
+/// What was done to a file while it was mounted.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Written {
+    times: u32,
+    size: Option<u64>,
+}
+
+impl Written {
+    pub(super) fn write(&mut self, size: Option<u64>) {
+        self.times += 1;
+        self.size = size.or(self.size);
+    }
+
+    /// What became of the attributes.
+    pub(super) fn apply(&self, attr: &mut Attr) {
+        let later = Duration::from_secs(u64::from(self.times));
+        (attr.mtime, attr.ctime) = (attr.mtime + later, attr.ctime + later);
+        if let Some(size) = self.size {
+            (attr.size, attr.blocks) = (size, size.div_ceil(4_096) * 8);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The file system that the kernel talks to: layout and rules put together, request by request.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -16,7 +17,7 @@ use rustix::io::Errno;
 
 use super::layout::{Attr, Layout};
 use super::queue::Queue;
-use super::rules::{Counters, Effect, Op, Rule, Subject, Swap};
+use super::rules::{Counters, Effect, Op, Rule, Subject, Swap, Written};
 
 /// Background requests (read-ahead) the kernel may have in flight. Lookups, stats and listings are not counted by it.
 const BACKGROUND: u16 = 1_024;
@@ -39,6 +40,8 @@ pub(super) struct Shared {
     pub(super) queue: Arc<Queue>,
     pub(super) rules: RwLock<Vec<Rule>>,
     pub(super) swaps: Vec<Swap>,
+    /// Files that were written to, by inode.
+    pub(super) written: RwLock<HashMap<u64, Written>>,
     /// Nanoseconds by operation.
     pub(super) delays: [AtomicU64; Op::ALL.len()],
     pub(super) counters: Counters,
@@ -67,6 +70,8 @@ impl Shared {
                 Some(Effect::Error(errno)) => outcome = outcome.and(Err(errno)),
                 Some(Effect::Hang) => hang = true,
                 Some(Effect::Slow(longer)) => delay += longer,
+                Some(Effect::Touch) => self.write(subject, None),
+                Some(Effect::Resize(bytes)) => self.write(subject, Some(bytes)),
             }
         }
         let shared = Arc::clone(self);
@@ -88,10 +93,30 @@ impl Shared {
         }
     }
 
+    /// The file of a request is written to.
+    fn write(&self, subject: Subject<'_>, size: Option<u64>) {
+        let ino = match subject {
+            Subject::Inode(ino) => Some(ino),
+            Subject::Name(directory, name) => self.layout.lookup(directory, name),
+        };
+        if let Some(ino) = ino {
+            self.written.write().unwrap_or_else(PoisonError::into_inner).entry(ino).or_default().write(size);
+        }
+    }
+
+    /// The attributes of an inode as they are now.
+    fn attr(&self, ino: u64) -> Option<Attr> {
+        let mut attr = self.layout.attr(ino)?;
+        if let Some(written) = self.written.read().unwrap_or_else(PoisonError::into_inner).get(&ino) {
+            written.apply(&mut attr);
+        }
+        Some(attr)
+    }
+
     fn lookup(&self, directory: u64, name: &[u8]) -> Option<Attr> {
         let swapped = self.swaps.iter().find_map(|swap| swap.meet(directory, name));
         let ino = swapped.or_else(|| self.layout.lookup(directory, name))?;
-        self.layout.attr(ino)
+        self.attr(ino)
     }
 
     /// Fills a portion of a listing from `offset` and sends it. Offset 0 is `.`, 1 is `..`, then the entries.
@@ -185,7 +210,7 @@ impl Filesystem for Server {
     }
 
     fn getattr(&self, _req: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
-        let (attr, show) = (self.0.layout.attr(ino.0), self.0.show);
+        let (attr, show) = (self.0.attr(ino.0), self.0.show);
         self.0.submit(Op::Getattr, Subject::Inode(ino.0), move |outcome| match (outcome, attr) {
             (Err(errno), _) => reply.error(to_errno(errno)),
             (Ok(()), None) => reply.error(fuser::Errno::ESTALE),
@@ -222,7 +247,7 @@ impl Filesystem for Server {
         _lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let left = self.0.layout.attr(ino.0).map_or(0, |attr| attr.size.saturating_sub(offset));
+        let left = self.0.attr(ino.0).map_or(0, |attr| attr.size.saturating_sub(offset));
         let length = usize::try_from(left.min(u64::from(size))).expect("u32 fits usize");
         self.0.submit(Op::Read, Subject::Inode(ino.0), move |outcome| match outcome {
             Ok(()) => reply.data(&vec![0; length]),

@@ -183,6 +183,7 @@ impl Synthetic {
             queue: Queue::start(self.capacity)?,
             rules: RwLock::new(rules),
             swaps,
+            written: RwLock::default(),
             layout,
             show: self.show,
             delays: self.delays.map(|delay| AtomicU64::new(nanoseconds(delay))),
