@@ -131,6 +131,8 @@ impl Worker {
         }
         let options = &self.shared.options;
         let stays = match options.existing {
+            // It is ours, and perhaps torn.
+            _ if place.is_leftover() => false,
             Existing::Skip => true,
             Existing::Update => there.mtime >= meta.mtime,
             Existing::Fail => return Err(Failure::Exists),
@@ -282,6 +284,7 @@ impl Worker {
         let id = (meta.nlink > 1).then(|| stat_quick(&draft.fd).map(|meta| meta.id()));
         let id = id.transpose().map_err(target("look at"))?;
         self.publish(dir, draft, spot.target(name), standing)?;
+        spot.settle(name);
         self.tally.files += 1;
         self.tally.bytes += meta.size;
         self.tally.replaced += u64::from(standing == Standing::Old);

@@ -89,6 +89,7 @@ impl Worker {
         });
         match done {
             Ok((id, lost)) => {
+                spot.settle(name);
                 let counts = &self.shared.counts;
                 counts.files.fetch_add(1, Relaxed);
                 counts.replaced.fetch_add(u64::from(is_temporary), Relaxed);
@@ -165,6 +166,7 @@ impl Worker {
         if stat_fd(&first, Freshness::Fresh).map_err(target("look at"))?.id() != copied.id {
             return Err(Failure::Swapped);
         }
+        let source_name = name;
         let name = spot.target(name);
         let made = match standing {
             Standing::Nothing => link_open(first.as_fd(), to.as_fd(), name),
@@ -172,6 +174,7 @@ impl Worker {
                 let there = stat_at(to.as_fd(), name, Links::NoFollow, Freshness::Fresh);
                 if there.is_ok_and(|there| there.id() == copied.id) {
                     // Renaming one name of a file to another does nothing, and leaves the first.
+                    spot.settle(source_name);
                     return Ok(());
                 }
                 let temporary = self.temporary();
@@ -183,6 +186,7 @@ impl Worker {
             Errno::EXIST => Failure::InTheWay(Kind::File),
             errno => target("link")(errno),
         })?;
+        spot.settle(source_name);
         self.shared.counts.files.fetch_add(1, Relaxed);
         self.shared.counts.links.fetch_add(1, Relaxed);
         Ok(())

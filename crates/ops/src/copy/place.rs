@@ -7,16 +7,17 @@
 //! names at once, and still none of them is ever seen half: to give each file a name of its own only when it is whole costs a
 //! sixth of copying a tree of small files. What a killed run left under such a name the next one finds, and goes on in it.
 
+use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, CString};
 use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pwalk_engine::{Fds, Held, Keeper, Lost, Node};
 use pwalk_fs::{
-    Errno, Freshness, Kind, Links, Meta, Replace, attribute_of, create_dir, open_child, open_root, remove_attribute,
-    rename, stat_at, stat_fd,
+    DirBuf, Errno, Freshness, Kind, Links, Meta, More, Names, Replace, attribute_of, create_dir, open_child, open_root,
+    remove, remove_attribute, rename, stat_at, stat_fd,
 };
 
 use super::error::{Failure, target};
@@ -70,6 +71,22 @@ pub(crate) struct Place {
     pub(crate) fresh: Option<(u32, u32)>,
     /// Whether new files in it get an access control list.
     pub(crate) has_default_acl: bool,
+    /// Where a killed run left it half filled: the names that this run knows to be whole. All others must go before it is named.
+    settled: Option<Mutex<HashSet<CString>>>,
+}
+
+impl Place {
+    /// Whether a killed run left it half filled.
+    pub(crate) fn is_leftover(&self) -> bool {
+        self.settled.is_some()
+    }
+
+    /// Notes that what stands under a name is whole.
+    pub(crate) fn settle(&self, name: &CStr) {
+        if let Some(settled) = &self.settled {
+            settled.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        }
+    }
 }
 
 impl Node for Place {
@@ -111,12 +128,14 @@ pub(crate) struct Places {
     fds: Fds<Place>,
     /// Who we are: owner and group of what we make.
     ids: (u32, u32),
+    /// Directories that do not have their names yet.
+    unnamed: Mutex<HashMap<(u64, u64), Arc<Place>>>,
 }
 
 impl Places {
     pub(crate) fn new(max_open: usize) -> Self {
         let ids = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-        Self { fds: Fds::new(Some(max_open), false).0, ids }
+        Self { fds: Fds::new(Some(max_open), false).0, ids, unnamed: Mutex::default() }
     }
 
     /// A directory that is there, by the path that the user gave.
@@ -154,7 +173,7 @@ impl Places {
         }
         let dir = self.fd(above)?;
         let staged = staged_name(name);
-        let is_made = match create_dir(dir.as_fd(), &staged, 0o700) {
+        let is_new = match create_dir(dir.as_fd(), &staged, 0o700) {
             Ok(()) => true,
             // By a run that was killed; two names as long as this that differ and are hashed alike there are not.
             Err(Errno::EXIST) => false,
@@ -166,14 +185,52 @@ impl Places {
         })?;
         let meta = stat_fd(&*fd, Freshness::Fresh).map_err(target("look at"))?;
         // Somebody else's took its place, or the server gives what root makes to nobody: then others may be in it.
-        let is_made = is_made && meta.uid == self.ids.0;
+        let is_made = is_new && meta.uid == self.ids.0;
         if above.has_default_acl {
             for acl in [DEFAULT_ACL, ACCESS_ACL] {
                 remove_attribute(fd.as_fd(), acl).map_err(target("take the inherited access control list from"))?;
             }
         }
-        let place = self.keep(Some(above), name, fd, &meta, is_made, Some(false), Some(staged));
+        let place = self.keep(Some(above), name, fd, &meta, is_made, Some(false), Some((staged, is_new)));
+        self.unnamed().insert(place.id, Arc::clone(&place));
         Ok(place)
+    }
+
+    fn unnamed(&self) -> MutexGuard<'_, HashMap<(u64, u64), Arc<Place>>> {
+        self.unnamed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives those directories their names that have none yet: at the end of a run that was stopped, when nobody writes any more and what is
+    /// in them is whole. What a killed run had left stays for the next.
+    pub(crate) fn name_rest(&self) {
+        let rest: Vec<_> = self.unnamed().values().cloned().collect();
+        for place in rest.iter().filter(|place| !place.is_leftover()) {
+            if let Err(why) = self.name(place) {
+                tracing::warn!(%why, "a directory keeps the name that it has while it is filled");
+            }
+        }
+    }
+
+    /// Removes from a directory that a killed run had left what this run does not know to be whole.
+    pub(crate) fn clear(&self, place: &Arc<Place>) -> Result<(), Failure> {
+        let Some(settled) = &place.settled else { return Ok(()) };
+        let settled = settled.lock().unwrap_or_else(PoisonError::into_inner);
+        let dir = self.fd(place)?;
+        // A descriptor of its own, whose position nobody else has.
+        let listed = open_child(dir.as_fd(), c".", Links::NoFollow).map_err(target("read"))?;
+        let (mut names, mut room) = (Names::default(), DirBuf::new());
+        while names.read(listed.as_fd(), &mut room).map_err(target("read"))? == More::Maybe {}
+        for index in (0..names.len()).filter(|index| names.entry(*index).kind != Kind::Dir) {
+            let name = names.c_name(index);
+            if !settled.contains(name) {
+                match remove(dir.as_fd(), name, Kind::File) {
+                    // A directory whose kind was not told.
+                    Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => {}
+                    Err(errno) => return Err(Failure::Remove(errno)),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Gives a directory its own name, now that it is filled.
@@ -188,6 +245,7 @@ impl Places {
             Ok(()) => {
                 // Release: pairs with `Node::name`.
                 place.naming.store(NAMED, Release);
+                self.unnamed().remove(&place.id);
                 Ok(())
             }
             Err(errno) => {
@@ -223,8 +281,10 @@ impl Places {
         meta: &Meta,
         is_made: bool,
         has_default_acl: Option<bool>,
-        staged: Option<CString>,
+        staged: Option<(CString, bool)>,
     ) -> Arc<Place> {
+        let (staged, is_new) = staged.unzip();
+        let is_new = is_new.unwrap_or(true);
         let (uid, gid) = self.ids;
         // Where the group is that of the directory either way, or ours either way.
         let group = if meta.mode & SETGID != 0 { Some(meta.gid) } else { (meta.gid == gid).then_some(gid) };
@@ -238,13 +298,14 @@ impl Places {
             above: above.cloned(),
             name: name.to_owned(),
             naming: AtomicU8::new(if staged.is_some() { STAGED } else { NAMED }),
-            staged,
             id: meta.id(),
             keeper,
             is_made,
             owner: (meta.uid, meta.gid),
             fresh,
             has_default_acl,
+            settled: (staged.is_some() && !is_new).then(Mutex::default),
+            staged,
         });
         self.fds.may_lose(&place);
         place

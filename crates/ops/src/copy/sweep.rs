@@ -7,13 +7,13 @@ use std::convert::Infallible;
 use std::ffi::{CStr, CString};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use pwalk_engine::{
     Batch, Context, Descend, Descent, Dir, Ended, Frontier, Mounts, Needs, Options, Outcome, Silent, Sink, Totals,
     Visitor, WalkError, fold, join,
 };
-use pwalk_fs::{Errno, Freshness, Kind, Links, remove, set_times, stat_at, stat_fd};
+use pwalk_fs::{Errno, Freshness, Kind, Links, remove, set_times, stat_at};
 
 use super::Event;
 use super::error::Failure;
@@ -69,7 +69,6 @@ struct Common {
 struct Swept {
     /// The source's; none if it has none: then everything in it goes.
     source: Option<Arc<Place>>,
-    lost_some: AtomicBool,
 }
 
 struct Sweeping(Arc<Common>);
@@ -100,9 +99,6 @@ impl Sweeper {
                 Err(errno) => return shared.fail(&path(), &Failure::Remove(errno)),
             }
         }
-        if let Some(swept) = dir.state() {
-            swept.lost_some.store(true, Relaxed);
-        }
         if !is_temporary(name.to_bytes()) && !is_unfilled(name.to_bytes()) {
             shared.counts.deleted.fetch_add(1, Relaxed);
             shared.listener.hear(&Event::Deleted { path: &path() });
@@ -115,7 +111,7 @@ impl Visitor for Sweeper {
 
     fn enter(&mut self, _: &mut Context<'_, Self>, dir: &Dir<Swept>, parent: Option<&Swept>) -> (Swept, Descend) {
         let common = &self.0;
-        let swept = |source| Swept { source, lost_some: AtomicBool::new(false) };
+        let swept = |source| Swept { source };
         let Some(parent) = parent else { return (swept(Some(Arc::clone(&common.source))), Descend::Into) };
         let Some(above) = &parent.source else { return (swept(None), Descend::Into) };
         match common.places.find(above, dir.c_name()) {
@@ -163,10 +159,9 @@ impl Visitor for Sweeper {
         let (Some(swept), false) = (dir.state(), cx.is_stopping()) else { return };
         match (&swept.source, dir.parent()) {
             (None, Some(parent)) => self.remove(cx, parent, dir.c_name(), Kind::Dir),
-            // Removing changed its time.
-            (Some(source), _) if swept.lost_some.load(Relaxed) && self.0.shared.options.keep.timestamps => {
-                let meta = self.0.places.fd(source).ok().and_then(|fd| stat_fd(&*fd, Freshness::Fresh).ok());
-                if let (Some(meta), Ok(fd), false) = (meta, cx.fd(dir), self.0.shared.options.dry_run)
+            // Reading it changed its times, and removing.
+            (Some(_), _) if self.0.shared.options.keep.timestamps && !self.0.shared.options.dry_run => {
+                if let (Some(meta), Ok(fd)) = (dir.meta(), cx.fd(dir))
                     && let Err(errno) = set_times(fd.as_fd(), meta.atime, meta.mtime)
                 {
                     let mut path = Vec::new();

@@ -139,6 +139,9 @@ impl<'a> Tree<'a> {
         let walk = Options { max_depth, threads, ..self.walk.clone() };
         let Ok(outcome) = fold(Copying(Arc::clone(&self.shared)), frontier, &walk, &Watching { tree: self });
         self.ended = outcome.ended;
+        if outcome.ended != Ended::Whole {
+            self.shared.places.name_rest();
+        }
         self.snapshots += outcome.snapshots;
         self.workers = self.workers.max(outcome.workers);
         // Now that all workers have told what they did: whoever is told last knows it exactly, also of a run that ends here.

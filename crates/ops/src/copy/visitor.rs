@@ -72,6 +72,13 @@ impl Spot {
         Ok(Arc::clone(self.dir.get_or_init(|| dir)))
     }
 
+    /// Notes that an entry's copy is whole.
+    pub(crate) fn settle(&self, name: &CStr) {
+        if let Some(place) = &self.place {
+            place.settle(self.target(name));
+        }
+    }
+
     pub(crate) fn target<'a>(&'a self, name: &'a CStr) -> &'a CStr {
         self.renamed.as_deref().unwrap_or(name)
     }
@@ -311,7 +318,11 @@ impl Visitor for Worker {
 
     fn filled(&mut self, cx: &mut Context<'_, Self>, dir: &Arc<Dir<Folder>>) {
         let Some(Folder { place: Some(place), .. }) = dir.state() else { return };
-        if let Err(why) = self.shared.places.name(place) {
+        if self.shared.options.dry_run || (place.is_leftover() && cx.is_stopping()) {
+            return;
+        }
+        let places = &self.shared.places;
+        if let Err(why) = places.clear(place).and_then(|()| places.name(place)) {
             self.fail_dir(cx, dir, why);
         }
     }
