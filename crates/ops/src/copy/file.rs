@@ -152,6 +152,7 @@ impl Worker {
             if !is_second {
                 self.left(&self.shared.counts.already, meta);
             }
+            spot.settle(name);
             return Ok(Standing::Stays(there.id()));
         }
         Ok(Standing::Old)
@@ -234,7 +235,13 @@ impl Worker {
         for attempt in first.. {
             let pair = self.pair((meta.dev, place.id.0));
             let draft = self.draft(place, &dir, spot.target(name), &meta, &pair)?;
-            let is_clone = self.clone_whole(&file, &draft, &meta, &pair)?;
+            let is_clone = match self.clone_whole(&file, &draft, &meta, &pair) {
+                Ok(is_clone) => is_clone,
+                Err(why) => {
+                    drop_draft(&dir, draft);
+                    return Err(why);
+                }
+            };
             if !is_clone && self.wants_hands(&meta, &pair) {
                 return self.many_hands(cx, spot, name, (file, meta, standing), draft, pair, attempt);
             }

@@ -70,8 +70,17 @@ impl Worker {
         pair: Arc<Pair>,
         attempt: usize,
     ) -> Result<Became, Failure> {
-        let chunks = chunks(&file, &meta, self.shared.options.sparse)?;
-        let target_fd = draft.fd.try_clone().map_err(|e| target("open")(errno_of(&e)))?;
+        let begun = chunks(&file, &meta, self.shared.options.sparse).and_then(|chunks| {
+            let target_fd = draft.fd.try_clone().map_err(|e| target("open")(errno_of(&e)))?;
+            Ok((chunks, target_fd))
+        });
+        let (chunks, target_fd) = match begun {
+            Ok(both) => both,
+            Err(why) => {
+                drop_draft(&*spot.dir(&self.shared.places)?, draft);
+                return Err(why);
+            }
+        };
         let is_known = self.shared.options.strategy.chunks() == Chunks::Always || pair.several_pay() == Some(true);
         let large = Arc::new(Large {
             spot: Arc::clone(spot),

@@ -33,7 +33,11 @@ fn files(root: &Path) {
 /// Whatever has a name that the source has is what it is there.
 #[track_caller]
 fn only_whole(source: &Tree, target: &Path) {
-    let temporary = |path: &str| path.rsplit('/').next().unwrap().starts_with(".pwalk-copy.");
+    // Files, and directories with what is in them, that do not have their names yet.
+    let temporary = |path: &str| {
+        path.split('/').any(|name| name.starts_with(".pwalk-copy-dir."))
+            || path.rsplit('/').next().unwrap().starts_with(".pwalk-copy.")
+    };
     let torn = losses(source, &look(target)).into_iter().filter(|(path, what, _)| {
         let is_dir = source.get(path.as_bytes()).is_some_and(Entry::is_dir);
         // Whose other name was not made yet is not yet one of two.
