@@ -64,7 +64,8 @@ fn a_hundred_kills_tear_nothing_and_resume_makes_it_whole() {
                 [&["--quiet"][..], &["--resume", "--quiet"], &["--strategy", "parallel"], &["--workers", "1"]];
             let mut command = pwalk(["copy", "-T"]);
             command.args(options[(nth + round) % 4]).arg(&place.source).arg(&target);
-            let moment = Duration::from_micros(random.bits() % whole_run);
+            // Going on is shorter than a whole run.
+            let moment = Duration::from_micros(random.bits() % (whole_run / 2));
             let mut running = Running::start(&mut command);
             std::thread::sleep(moment);
             running.signal(Signal::KILL);
