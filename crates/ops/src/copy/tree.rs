@@ -144,6 +144,8 @@ impl<'a> Tree<'a> {
         }
         self.snapshots += outcome.snapshots;
         self.workers = self.workers.max(outcome.workers);
+        // What was moved of files that did not become whole does not count any more.
+        self.shared.counts.moved.store(0, Relaxed);
         // Now that all workers have told what they did: whoever is told last knows it exactly, also of a run that ends here.
         self.watcher.tick(&self.progress(&Snapshot { workers: outcome.workers, ..Snapshot::default() }));
         match self.shared.why_halted() {
