@@ -54,7 +54,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pwalk_ops::repair::path_text;
+use pwalk_ops::path_text;
 
 pub use error::Error;
 pub use files::{Written, prepare_output, write};

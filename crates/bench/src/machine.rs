@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use pwalk_fs::{FsType, cores, fs_type, mount_list, mount_of};
-use pwalk_ops::repair::path_text;
+use pwalk_ops::path_text;
 use serde::Serialize;
 
 /// The machine.

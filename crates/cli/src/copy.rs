@@ -208,28 +208,13 @@ pub(crate) fn run(args: &CopyArgs) -> anyhow::Result<Exit> {
         Err(error) => {
             told.failed(&error);
             told.flush();
-            if is_usage(&error) {
+            if error.is_usage() {
                 return Err(Usage(error.to_string()).into());
             }
             show.say(&format!("pwalk: {error}"));
             Ok(Exit::Partial)
         }
     }
-}
-
-fn is_usage(error: &CopyError) -> bool {
-    matches!(
-        error,
-        CopyError::NoSource
-            | CopyError::NoSuchAttribute(_)
-            | CopyError::NoSuchStrategy { .. }
-            | CopyError::NoSuchComponent(_)
-            | CopyError::Components(_)
-            | CopyError::ExcludeFrom { .. }
-            | CopyError::Pattern(_)
-            | CopyError::Config { .. }
-            | CopyError::SameName { .. }
-    )
 }
 
 fn options(args: &CopyArgs, cancel: &Cancel, show: &Show) -> Result<CopyOptions, CopyError> {

@@ -107,24 +107,8 @@ pub fn stat_fd(fd: impl AsFd, fresh: Freshness) -> Result<Meta, Errno> {
     retry_on_intr(|| statx(&fd, c"", flags, WANTED)).map(|s| Meta::from(&s))
 }
 
-/// What `fstat` says of a file: less than [`Meta`] and in less time, for who looks often.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Brief {
-    /// Device and inode.
-    pub id: (u64, u64),
-    /// Type and permission bits, as `st_mode`.
-    pub mode: u32,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Number of hard links.
-    pub nlink: u64,
-    /// Last change of the inode.
-    pub ctime: Time,
-}
-
-/// Describes what an open descriptor refers to by `fstat`: faster than [`stat_fd`], and without birth time and mount.
+/// Describes what an open descriptor refers to by `fstat`: faster than [`stat_fd`], for who looks often, and without
+/// birth time and mount.
 ///
 /// # Errors
 /// What the kernel says.
@@ -148,24 +132,6 @@ pub fn stat_quick(fd: impl AsFd) -> Result<Meta, Errno> {
         ctime: time(stat.st_ctime, stat.st_ctime_nsec),
         btime: None,
         mount_root: None,
-    })
-}
-
-/// Describes what an open descriptor refers to, briefly.
-///
-/// # Errors
-/// What the kernel says.
-#[allow(clippy::useless_conversion, reason = "the kernel's types differ by architecture")]
-pub fn brief(fd: impl AsFd) -> Result<Brief, Errno> {
-    let stat = retry_on_intr(|| fstat(&fd))?;
-    Ok(Brief {
-        id: (stat.st_dev, stat.st_ino),
-        mode: stat.st_mode,
-        uid: stat.st_uid,
-        gid: stat.st_gid,
-        nlink: stat.st_nlink.into(),
-        // Always below a thousand million.
-        ctime: Time { sec: stat.st_ctime, nsec: u32::try_from(stat.st_ctime_nsec).unwrap_or(0) },
     })
 }
 

@@ -10,3 +10,5 @@
 pub mod copy;
 pub mod repair;
 mod shown;
+
+pub use shown::path_text;

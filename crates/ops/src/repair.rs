@@ -40,7 +40,7 @@ use pwalk_engine::{Ended, Progress, WalkError};
 
 pub use access::Access;
 pub use act::Failure;
-pub use change::{Change, path_text, to_json};
+pub use change::{Change, to_json};
 pub use error::RepairError;
 pub use options::{Applying, Doing, RepairOptions, UNASKED, group_number, read_excludes, user_number};
 pub use replay::{apply_plan, undo};

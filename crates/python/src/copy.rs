@@ -94,7 +94,7 @@ pub(crate) fn copy<'py>(
         return Err(error);
     }
     if let Err(error) = &done
-        && is_usage(error)
+        && error.is_usage()
     {
         return Err(refused(error));
     }
@@ -210,21 +210,6 @@ fn word<T: Copy>(what: &str, word: &str, known: &[(&str, T)]) -> PyResult<T> {
         let known: Vec<_> = known.iter().map(|(name, _)| *name).collect();
         PyValueError::new_err(format!("Invalid {what}: {word:?}; use one of {}", known.join(", ")))
     })
-}
-
-/// Whether a copy that cannot begin is the fault of its arguments.
-fn is_usage(error: &CopyError) -> bool {
-    matches!(
-        error,
-        CopyError::NoSource
-            | CopyError::NoSuchAttribute(_)
-            | CopyError::NoSuchStrategy { .. }
-            | CopyError::StrategyExists(_)
-            | CopyError::NoSuchComponent(_)
-            | CopyError::Components(_)
-            | CopyError::Pattern(_)
-            | CopyError::Config { .. }
-    )
 }
 
 fn refused(error: &CopyError) -> PyErr {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pwalk_engine::Cancel;
 use pwalk_ops::copy::{CopyError, CopyProgress, CopySummary, CopyWatcher, Event, Listener};
-use pwalk_ops::repair::path_text;
+use pwalk_ops::path_text;
 use serde_json::{Value, json};
 
 use super::{CopyArgs, interrupted};

@@ -4,9 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pwalk_engine::Cancel;
 use pwalk_fs::Accounts;
-use pwalk_ops::repair::{
-    Change, Event, Listener, RepairError, RepairSummary, Ungrouped, difference, path_text, to_json,
-};
+use pwalk_ops::path_text;
+use pwalk_ops::repair::{Change, Event, Listener, RepairError, RepairSummary, Ungrouped, difference, to_json};
 use serde_json::{Value, json};
 
 use super::{RepairArgs, bytes, interrupted};

@@ -116,9 +116,9 @@ fn taken(errno: Errno) -> Failure {
 }
 
 /// Takes away what did not become a copy. A draft without a name goes by itself.
-pub(crate) fn drop_draft(dir: &Held, draft: Draft) {
-    if let Drafted::Temporary(name) | Drafted::AtOnce(name) = draft.name {
+pub(crate) fn drop_draft(dir: &Held, draft: &Draft) {
+    if let Drafted::Temporary(name) | Drafted::AtOnce(name) = &draft.name {
         // What cannot be removed the next --resume removes, or copies again.
-        remove(dir.as_fd(), &name, Kind::File).unwrap_or_default();
+        remove(dir.as_fd(), name, Kind::File).unwrap_or_default();
     }
 }

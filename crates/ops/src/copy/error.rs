@@ -115,6 +115,25 @@ pub enum CopyError {
     },
 }
 
+impl CopyError {
+    /// Whether it is the fault of what was asked for, and not of what was met.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::NoSource
+                | Self::NoSuchAttribute(_)
+                | Self::NoSuchStrategy { .. }
+                | Self::StrategyExists(_)
+                | Self::NoSuchComponent(_)
+                | Self::Components(_)
+                | Self::Pattern(_)
+                | Self::Config { .. }
+                | Self::ExcludeFrom { .. }
+                | Self::SameName { .. }
+        )
+    }
+}
+
 /// Why an entry was not copied, or not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -18,7 +18,6 @@ use pwalk_fs::{Errno, Freshness, Kind, Links, Meta, open_file, stat_at, stat_qui
 
 use super::draft::{Draft, drop_draft};
 use super::error::{Failure, source, target};
-use super::keep::Attributes;
 use super::links::Met;
 use super::options::{Existing, Fsync};
 use super::pair::Pair;
@@ -238,7 +237,7 @@ impl Worker {
             let is_clone = match self.clone_whole(&file, &draft, &meta, &pair) {
                 Ok(is_clone) => is_clone,
                 Err(why) => {
-                    drop_draft(&dir, draft);
+                    drop_draft(&dir, &draft);
                     return Err(why);
                 }
             };
@@ -250,7 +249,7 @@ impl Worker {
             match done {
                 Ok(id) => return Ok(Became::Copy(id)),
                 Err(why) => {
-                    drop_draft(&dir, draft);
+                    drop_draft(&dir, &draft);
                     if why != Failure::Changed || attempt >= ATTEMPTS || cx.is_stopping() {
                         return Err(why);
                     }
@@ -274,9 +273,9 @@ impl Worker {
         dir: &Held,
         standing: Standing,
     ) -> Result<Option<(u64, u64)>, Failure> {
-        let options = &self.shared.options;
-        let attributes = options.keep.read(file.as_fd(), &mut self.names)?;
-        if options.verify {
+        let keep = self.shared.options.keep;
+        let attributes = keep.read(file.as_fd(), &mut self.names)?;
+        if self.shared.options.verify {
             super::verify::same(file.as_fd(), draft.fd.as_fd(), self.with_buffer())?;
         }
         let now = stat_quick(file).map_err(source("look at"))?;
@@ -284,7 +283,7 @@ impl Worker {
             return Err(Failure::Changed);
         }
         let mut lost = Vec::new();
-        self.keep_file(draft, meta, &attributes, |why| lost.push(why));
+        keep.set(draft.fd.as_fd(), meta, &attributes, draft.fresh, |why| lost.push(why));
         if self.shared.options.fsync == Fsync::Each {
             pwalk_fs::sync(&draft.fd).map_err(target("sync"))?;
         }
@@ -297,10 +296,6 @@ impl Worker {
         self.tally.replaced += u64::from(standing == Standing::Old);
         lost.iter().for_each(|why| self.shared.fail(&spot.path(name), why));
         Ok(id)
-    }
-
-    fn keep_file(&self, draft: &Draft, meta: &Meta, attributes: &Attributes, lost: impl FnMut(Failure)) {
-        self.shared.options.keep.set(draft.fd.as_fd(), meta, attributes, draft.fresh, lost);
     }
 }
 

@@ -41,8 +41,7 @@ struct Large {
     standing: Standing,
     /// The how manieth time it is copied.
     attempt: usize,
-    draft: Mutex<Option<Draft>>,
-    target: OwnedFd,
+    draft: Draft,
     pair: Arc<Pair>,
     /// Chunks, as ranges of data.
     chunks: Vec<(u64, u64)>,
@@ -70,14 +69,10 @@ impl Worker {
         pair: Arc<Pair>,
         attempt: usize,
     ) -> Result<Became, Failure> {
-        let begun = chunks(&file, &meta, self.shared.options.sparse).and_then(|chunks| {
-            let target_fd = draft.fd.try_clone().map_err(|e| target("open")(errno_of(&e)))?;
-            Ok((chunks, target_fd))
-        });
-        let (chunks, target_fd) = match begun {
-            Ok(both) => both,
+        let chunks = match chunks(&file, &meta, self.shared.options.sparse) {
+            Ok(chunks) => chunks,
             Err(why) => {
-                drop_draft(&*spot.dir(&self.shared.places)?, draft);
+                drop_draft(&*spot.dir(&self.shared.places)?, &draft);
                 return Err(why);
             }
         };
@@ -89,8 +84,7 @@ impl Worker {
             meta,
             standing,
             attempt,
-            draft: Mutex::new(Some(draft)),
-            target: target_fd,
+            draft,
             pair,
             chunks,
             next: AtomicUsize::new(0),
@@ -130,7 +124,7 @@ impl Worker {
         let mut two_since = None;
         while !large.has_failed() {
             let Some(range) = large.chunks.get(large.next.fetch_add(1, Relaxed)).copied() else { break };
-            let files = (large.file.as_fd(), large.target.as_fd());
+            let files = (large.file.as_fd(), large.draft.fd.as_fd());
             match self.range(cx, files, range, &large.pair, true) {
                 Ok(()) => {
                     large.done.fetch_add(range.1 - range.0, Relaxed);
@@ -173,8 +167,7 @@ impl Worker {
     }
 
     fn conclude_large(&mut self, cx: &mut Context<'_, Self>, large: &Arc<Large>) {
-        let Some(draft) = large.draft.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-        let (spot, name) = (&large.spot, large.name.as_c_str());
+        let (spot, name, draft) = (&large.spot, large.name.as_c_str(), &large.draft);
         let place = spot.place.as_ref();
         let dir = place.map(|place| self.shared.places.fd(place)).transpose();
         let failed = large.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -187,7 +180,7 @@ impl Worker {
                 // Not before: to write into a hole costs more than to make a file longer. What ends in a hole is too short yet.
                 let done = set_length(draft.fd.as_fd(), large.meta.size).map_err(target("set the size of"));
                 let done = done.and_then(|()| {
-                    self.conclude_file(spot, name, &large.file, &large.meta, &draft, &dir, large.standing)
+                    self.conclude_file(spot, name, &large.file, &large.meta, draft, &dir, large.standing)
                 });
                 if done.is_err() {
                     drop_draft(&dir, draft);
@@ -244,8 +237,4 @@ fn chunks(file: &OwnedFd, meta: &Meta, sparse: super::Sparse) -> Result<Vec<(u64
         }
     }
     Ok(chunks)
-}
-
-fn errno_of(error: &std::io::Error) -> pwalk_fs::Errno {
-    pwalk_fs::Errno::from_io_error(error).unwrap_or(pwalk_fs::Errno::IO)
 }

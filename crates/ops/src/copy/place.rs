@@ -146,6 +146,9 @@ impl Places {
     }
 
     pub(crate) fn fd(&self, place: &Arc<Place>) -> Result<Arc<Held>, Failure> {
+        if let Some(fd) = place.keeper.get() {
+            return Ok(fd);
+        }
         loop {
             let before = namings(place);
             let lost = match self.fds.get(place) {
@@ -236,11 +239,11 @@ impl Places {
     /// Gives a directory its own name, now that it is filled.
     pub(crate) fn name(&self, place: &Arc<Place>) -> Result<(), Failure> {
         let (Some(staged), Some(above)) = (&place.staged, &place.above) else { return Ok(()) };
-        if place.naming.swap(RENAMING, Relaxed) != STAGED {
-            place.naming.store(NAMED, Release);
+        let dir = self.fd(above)?;
+        // One that has its name already is filled once more; nobody else names it meanwhile.
+        if place.naming.compare_exchange(STAGED, RENAMING, Relaxed, Relaxed).is_err() {
             return Ok(());
         }
-        let dir = self.fd(above)?;
         match rename(dir.as_fd(), staged, &place.name, Replace::No) {
             Ok(()) => {
                 // Release: pairs with `Node::name`.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use pwalk_engine::{Context, Throttle};
+use pwalk_fs::Errno;
 
 use super::content::{Pace, UNIT};
 use super::error::{CopyError, Failure};
@@ -92,8 +93,8 @@ pub(crate) struct Shared {
     targets: RwLock<Vec<Target>>,
     /// Directories that the sources become.
     destinations: RwLock<Vec<(u64, u64)>>,
-    halted: AtomicBool,
-    halt: OnceLock<CopyError>,
+    /// What ended the run, and where.
+    halt: OnceLock<(Vec<u8>, Errno)>,
     pub(crate) warnings: Mutex<Vec<String>>,
     /// Whether what is kept of the sources themselves is set when they are left.
     pub(crate) keeps_roots: AtomicBool,
@@ -123,7 +124,6 @@ impl Shared {
             temporary: AtomicU64::new(0),
             targets: RwLock::default(),
             destinations: RwLock::default(),
-            halted: AtomicBool::new(false),
             halt: OnceLock::new(),
             warnings: Mutex::default(),
             keeps_roots: AtomicBool::new(true),
@@ -174,7 +174,7 @@ impl Shared {
             return;
         }
         let is_stopping = self.is_halted() || self.options.walk.cancel.is_cancelled();
-        if is_stopping && matches!(why, Failure::Target { errno: pwalk_fs::Errno::CANCELED, .. }) {
+        if is_stopping && matches!(why, Failure::Target { errno: Errno::CANCELED, .. }) {
             // The run is being stopped, and says so. A file system may say the same word, of a file that is lost.
             return;
         }
@@ -186,19 +186,17 @@ impl Shared {
         count.fetch_add(1, Relaxed);
         self.listener.hear(&Event::Failed { path, why });
         if let Some(errno) = why.halts() {
-            self.halt.set(CopyError::Halted { path: path.to_vec(), errno }).unwrap_or_default();
-            // Relaxed: who wants the reason takes it from the lock.
-            self.halted.store(true, Relaxed);
+            self.halt.get_or_init(|| (path.to_vec(), errno));
         }
     }
 
     pub(crate) fn is_halted(&self) -> bool {
-        self.halted.load(Relaxed)
+        self.halt.get().is_some()
     }
 
     /// Why the run ended.
-    pub(crate) fn why_halted(&self) -> Option<&CopyError> {
-        self.halt.get()
+    pub(crate) fn why_halted(&self) -> Option<CopyError> {
+        self.halt.get().map(|(path, errno)| CopyError::Halted { path: path.clone(), errno: *errno })
     }
 
     pub(crate) fn warn(&self, warning: String) {

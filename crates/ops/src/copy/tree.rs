@@ -148,10 +148,7 @@ impl<'a> Tree<'a> {
         self.shared.counts.moved.store(0, Relaxed);
         // Now that all workers have told what they did: whoever is told last knows it exactly, also of a run that ends here.
         self.watcher.tick(&self.progress(&Snapshot { workers: outcome.workers, ..Snapshot::default() }));
-        match self.shared.why_halted() {
-            Some(CopyError::Halted { path, errno }) => Err(CopyError::Halted { path: path.clone(), errno: *errno }),
-            _ => Ok(()),
-        }
+        self.shared.why_halted().map_or(Ok(()), Err)
     }
 
     /// How far it is.

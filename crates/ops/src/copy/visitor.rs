@@ -36,15 +36,13 @@ pub(crate) struct Folder {
 }
 
 /// A directory of the source.
-#[derive(Clone)]
 pub(crate) enum Source {
     Walked(Arc<Dir<Folder>>, DirFd),
     /// That of a source which is no directory; with the path that the user gave of the latter.
-    Given(Arc<OwnedFd>, Vec<u8>),
+    Given(OwnedFd, Vec<u8>),
 }
 
 /// From where to where.
-#[derive(Clone)]
 pub(crate) struct Spot {
     pub(crate) source: Source,
     /// None in a run that makes nothing, where nothing is.
@@ -186,7 +184,7 @@ impl Worker {
     /// Sets what is kept of a directory.
     fn conclude(&mut self, cx: &mut Context<'_, Self>, dir: &Dir<Folder>, place: &Arc<Place>, attributes: &Attributes) {
         let Some(meta) = dir.meta() else { return };
-        let keep = self.shared.options.keep;
+        let mut keep = self.shared.options.keep;
         let fd = match self.shared.places.fd(place) {
             Ok(fd) => fd,
             Err(why) => return self.fail_dir(cx, dir, why),
@@ -198,7 +196,6 @@ impl Worker {
         };
         let mut lost = Vec::new();
         let mut meta = *meta;
-        let mut keep = keep;
         if !keep.mode && place.is_made {
             // As `mkdir` would have made it.
             meta.mode = (meta.mode & !0o7777) | (meta.mode & 0o777 & !self.shared.umask);
@@ -246,7 +243,7 @@ impl Worker {
         let (above, name) = super::target::split(operand.path).map_err(source("find"))?;
         let target = self.shared.target(operand.root);
         let spot = Arc::new(Spot {
-            source: Source::Given(Arc::new(above), operand.path.to_vec()),
+            source: Source::Given(above, operand.path.to_vec()),
             place: target.place.clone(),
             dir: OnceLock::new(),
             renamed: target.name.clone(),

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
 
-use pwalk_fs::{ACCESS_ACL, Acl, AclTag, Brief, Errno, Meta, attribute_at, attribute_of};
+use pwalk_fs::{ACCESS_ACL, Acl, AclTag, Errno, Meta, attribute_at, attribute_of};
 
 pub(crate) const SETUID: u32 = 0o4000;
 pub(crate) const SETGID: u32 = 0o2000;
@@ -38,11 +38,6 @@ impl Access {
     /// Whether all that metadata says is the same as in `meta`.
     pub(crate) fn is_that_of(&self, meta: &Meta) -> bool {
         (self.uid, self.gid, self.mode) == (meta.uid, meta.gid, meta.mode & 0o7777)
-    }
-
-    /// The same, by the brief description.
-    pub(crate) fn is_brief(&self, now: &Brief) -> bool {
-        (self.uid, self.gid, self.mode) == (now.uid, now.gid, now.mode & 0o7777)
     }
 }
 

@@ -11,8 +11,8 @@ use std::io::Read;
 use std::os::fd::BorrowedFd;
 
 use pwalk_fs::{
-    ACCESS_ACL, Errno, Freshness, Kind, Meta, Time, brief, mount_of, open_quiet, set_attribute, set_mode, set_owner,
-    stat_fd,
+    ACCESS_ACL, Errno, Freshness, Kind, Meta, Time, mount_of, open_quiet, set_attribute, set_mode, set_owner, stat_fd,
+    stat_quick,
 };
 
 use super::access::{Access, CAPABILITY, SET_IDS, acl_of};
@@ -95,9 +95,9 @@ pub(crate) fn check(
     if let Some(seen) = seen
         && change.before.acl.is_none()
     {
-        let now = brief(fd).map_err(&look)?;
-        let untouched = (now.id, now.ctime) == ((change.dev, change.ino), seen);
-        if untouched && now.nlink == u64::from(change.links) && change.before.is_brief(&now) {
+        let now = stat_quick(fd).map_err(&look)?;
+        let untouched = (now.id(), now.ctime) == ((change.dev, change.ino), seen);
+        if untouched && now.nlink == change.links && change.before.is_that_of(&now) {
             return Ok(Found::AsItWas);
         }
     }
@@ -184,7 +184,7 @@ impl Content {
     /// None if it cannot be read, or somebody has it open for writing.
     pub(crate) fn of(fd: BorrowedFd<'_>) -> Option<Self> {
         // To open a device is to do something to it.
-        if Kind::from_mode(brief(fd).ok()?.mode) != Kind::File {
+        if stat_quick(fd).ok()?.kind() != Kind::File {
             return None;
         }
         let open = File::from(open_quiet(fd).ok()?);
@@ -195,6 +195,5 @@ impl Content {
 }
 
 fn look(fd: BorrowedFd<'_>) -> Result<Access, Failure> {
-    let now = brief(fd).map_err(refused("look at it again"))?;
-    Ok(Access { uid: now.uid, gid: now.gid, mode: now.mode & 0o7777, acl: None, capability: None, content: None })
+    stat_quick(fd).map(|now| Access::new(&now, None)).map_err(refused("look at it again"))
 }

@@ -11,6 +11,7 @@ use pwalk_fs::{Acl, Kind, Meta, Time};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::access::{Access, SET_IDS};
+use crate::shown::{path_bytes, path_text};
 
 /// A file or directory whose access is to be changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,23 +157,6 @@ impl TryFrom<Side> for Access {
             capability: capability.map_err(|_| "capability is not base64")?,
             content: side.content,
         })
-    }
-}
-
-/// A path as text, and its bytes in base64 where the text is not all of it.
-#[expect(clippy::disallowed_methods, reason = "the bytes stand beside the text")]
-pub fn path_text(path: &[u8]) -> (Cow<'_, str>, Option<String>) {
-    match String::from_utf8_lossy(path) {
-        Cow::Borrowed(text) => (Cow::Borrowed(text), None),
-        lossy @ Cow::Owned(_) => (lossy, Some(BASE64.encode(path))),
-    }
-}
-
-/// The bytes of such a path.
-pub(crate) fn path_bytes(text: &str, bytes: Option<&str>) -> Result<Vec<u8>, &'static str> {
-    match bytes {
-        None => Ok(text.as_bytes().to_vec()),
-        Some(bytes) => BASE64.decode(bytes).map_err(|_| "path_bytes is not base64"),
     }
 }
 

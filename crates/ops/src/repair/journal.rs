@@ -19,9 +19,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::act::Failure;
-use super::change::{Change, Item, path_bytes, path_text};
+use super::change::{Change, Item};
 use super::error::RepairError;
 use super::protect::below;
+use crate::shown::{path_bytes, path_text};
 
 /// A given path, as a plan or a journal remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
