@@ -43,6 +43,8 @@ pub struct Controller {
     seen: Seen,
     /// How long the next rest is.
     rest: Duration,
+    /// Whether there was nothing to try when it was last looked: then it is looked less often, for each look takes a core from a worker.
+    calm: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -75,7 +77,7 @@ impl Controller {
         let max = max.max(1);
         let cores = cores.max(1);
         let limit = cores.min(max);
-        Self { cores, max, limit, phase: Phase::Measure, seen: Seen::default(), rest: FIRST_REST }
+        Self { cores, max, limit, phase: Phase::Measure, seen: Seen::default(), rest: FIRST_REST, calm: false }
     }
 
     /// How many workers should run now.
@@ -86,6 +88,7 @@ impl Controller {
     /// When to take the next sample: often while something is being tried.
     pub fn interval(&self) -> Duration {
         match self.phase {
+            Phase::Measure if self.calm => Duration::from_millis(20),
             Phase::Measure | Phase::Try { .. } => Duration::from_millis(2),
             Phase::Rest { .. } => Duration::from_millis(20),
         }
@@ -113,6 +116,7 @@ impl Controller {
         let rate = self.rate();
         let wants_more = self.busy() < 0.7 && !self.starving() && self.queued() && self.limit < self.max;
         let wants_less = self.busy() > 0.9 && self.limit > self.cores;
+        self.calm = !wants_more && !wants_less;
         if wants_more {
             self.try_limit((self.limit * 2).min(self.max), rate);
         } else if wants_less && self.seen.time >= LONG {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crossbeam_deque::Worker as Deque;
-use pwalk_fs::thread_id;
+use pwalk_fs::{own_credentials, thread_id};
 
 use crate::Visitor;
 use crate::batch::Item;
@@ -50,6 +50,7 @@ impl<V: Visitor> Worker<V> {
     pub(crate) fn run(mut self) {
         let shared = Arc::clone(&self.shared);
         self.hands().slot().thread.store(thread_id(), Relaxed);
+        own_credentials();
         let index = self.index;
         let benched = || index >= shared.limit.load(Relaxed);
         loop {

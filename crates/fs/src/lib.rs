@@ -51,4 +51,4 @@ pub use mounts::{Mount, Mounts, mount_list};
 pub use name::{May, is_empty_dir, may, read_link, remove};
 pub use open::{at_path, open_child, open_path, open_root, pin_above};
 pub use rustix::io::Errno;
-pub use usage::{cpu_time, run_delay, thread_id};
+pub use usage::{cpu_time, own_credentials, run_delay, thread_id};
