@@ -23,6 +23,7 @@ mod data;
 mod draft;
 mod error;
 mod file;
+mod group;
 mod hands;
 mod keep;
 mod links;

@@ -29,9 +29,18 @@ fn manual_pages_are_written_for_all_commands() {
     let directory = place.path().join("man/man1");
     run(pwalk(["man"]).arg(&directory)).expect(0);
     let pages = names(&directory);
-    for page in
-        ["pwalk.1", "pwalk-report.1", "pwalk-walk.1", "pwalk-find.1", "pwalk-completions.1", "pwalk-man.1", "pfind.1"]
-    {
+    for page in [
+        "pwalk.1",
+        "pwalk-report.1",
+        "pwalk-walk.1",
+        "pwalk-find.1",
+        "pwalk-repair.1",
+        "pwalk-copy.1",
+        "pwalk-bench.1",
+        "pwalk-completions.1",
+        "pwalk-man.1",
+        "pfind.1",
+    ] {
         assert!(pages.iter().any(|p| p == page), "{page} in {pages:?}");
     }
     let report = std::fs::read_to_string(directory.join("pwalk-report.1")).unwrap();

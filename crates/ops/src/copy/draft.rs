@@ -7,15 +7,12 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering::Relaxed;
 
-use pwalk_engine::Held;
 use pwalk_fs::{Errno, Kind, Meta, Replace, create_file, create_unnamed, link_open, remove, rename};
 
 use super::error::{Failure, target};
 use super::file::Standing;
 use super::keep::Fresh;
-use super::pair::Pair;
-use super::place::Place;
-use super::visitor::Worker;
+use super::visitor::{Spot, Worker};
 
 /// What a file is called before it is whole.
 enum Drafted {
@@ -24,7 +21,7 @@ enum Drafted {
     /// This, for the time being.
     Temporary(CString),
     /// What it will be called: in a directory that is not seen yet.
-    AtOnce(CString),
+    AtOnce,
 }
 
 /// A file on its way to its name.
@@ -36,35 +33,36 @@ pub(crate) struct Draft {
 
 impl Worker {
     /// A file for the copy that nobody sees yet.
-    pub(crate) fn draft(
-        &self,
-        place: &Place,
-        dir: &Held,
-        name: &CStr,
-        meta: &Meta,
-        pair: &Pair,
-    ) -> Result<Draft, Failure> {
+    pub(crate) fn draft(&mut self, spot: &Spot, name: &CStr, meta: &Meta) -> Result<Draft, Failure> {
+        let place = spot.place.as_ref().ok_or(Failure::Swapped)?;
+        let dir = spot.dir(&self.shared.places)?;
         let keep = self.shared.options.keep;
         // Its owner must be able to write to it until it is done, attributes as well.
         let bits = meta.mode & 0o777 | if self.shared.is_root { 0 } else { 0o600 };
         let owner = place.fresh.filter(|_| keep.ownership);
         let may_have_attributes = place.has_default_acl;
-        let as_made = |mode: u32| (!may_have_attributes).then_some(mode & !self.shared.umask);
+        let umask = self.shared.umask;
+        let as_made = |mode: u32| (!may_have_attributes).then_some(mode & !umask);
         let draft =
             |fd, name, mode| Draft { fd, name, fresh: Fresh { owner, mode: as_made(mode), may_have_attributes } };
         if place.is_made {
             // What nobody sees can have its mode at once.
-            return match create_file(dir.as_fd(), name, bits) {
-                Ok(fd) => Ok(draft(fd, Drafted::AtOnce(name.to_owned()), bits)),
+            return match create_file(dir.as_fd(), spot.target(name), bits) {
+                Ok(fd) => Ok(draft(fd, Drafted::AtOnce, bits)),
                 Err(errno) => Err(taken(errno)),
             };
         }
-        if pair.may_be_unnamed() {
-            match create_unnamed(dir.as_fd(), bits) {
-                Ok(fd) => return Ok(draft(fd, Drafted::Unnamed, bits)),
-                Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => pair.no_unnamed(),
-                Err(errno) => return Err(target("make")(errno)),
-            }
+        let (devices, pair) = self.pair(meta, spot);
+        let unnamed = pair.may_be_unnamed().then(|| create_unnamed(dir.as_fd(), bits));
+        if let Some(Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL)) = unnamed {
+            pair.no_unnamed();
+        }
+        let is_no_way = !pair.may_be_unnamed();
+        self.pair = Some((devices, pair));
+        match unnamed {
+            Some(Ok(fd)) => return Ok(draft(fd, Drafted::Unnamed, bits)),
+            Some(Err(errno)) if !is_no_way => return Err(target("make")(errno)),
+            _ => {}
         }
         // Others may open what has a name: not before it belongs to whom it should.
         let mode = if keep.mode { 0o600 } else { meta.mode & 0o777 };
@@ -85,10 +83,11 @@ impl Worker {
     }
 
     /// Gives a draft its name.
-    pub(crate) fn publish(&self, dir: &Held, draft: &Draft, name: &CStr, standing: Standing) -> Result<(), Failure> {
-        let dir = dir.as_fd();
+    pub(crate) fn publish(&self, spot: &Spot, name: &CStr, draft: &Draft, standing: Standing) -> Result<(), Failure> {
+        let held = spot.dir(&self.shared.places)?;
+        let (dir, name) = (held.as_fd(), spot.target(name));
         match (&draft.name, standing) {
-            (Drafted::AtOnce(_), _) => Ok(()),
+            (Drafted::AtOnce, _) => Ok(()),
             (Drafted::Unnamed, Standing::Nothing) => link_open(draft.fd.as_fd(), dir, name).map_err(taken),
             (Drafted::Temporary(temporary), Standing::Nothing) => {
                 rename(dir, temporary, name, Replace::No).map_err(taken)
@@ -105,6 +104,19 @@ impl Worker {
             }
         }
     }
+
+    /// Takes away what did not become a copy. A draft without a name goes by itself.
+    pub(crate) fn drop_draft(&self, spot: &Spot, name: &CStr, draft: &Draft) {
+        let name = match &draft.name {
+            Drafted::Unnamed => return,
+            Drafted::Temporary(name) => name,
+            Drafted::AtOnce => spot.target(name),
+        };
+        // What cannot be removed the next --resume removes, or copies again.
+        if let Ok(dir) = spot.dir(&self.shared.places) {
+            remove(dir.as_fd(), name, Kind::File).unwrap_or_default();
+        }
+    }
 }
 
 /// Why something did not get its name.
@@ -112,13 +124,5 @@ fn taken(errno: Errno) -> Failure {
     match errno {
         Errno::EXIST => Failure::InTheWay(Kind::File),
         errno => target("name")(errno),
-    }
-}
-
-/// Takes away what did not become a copy. A draft without a name goes by itself.
-pub(crate) fn drop_draft(dir: &Held, draft: &Draft) {
-    if let Drafted::Temporary(name) | Drafted::AtOnce(name) = &draft.name {
-        // What cannot be removed the next --resume removes, or copies again.
-        remove(dir.as_fd(), name, Kind::File).unwrap_or_default();
     }
 }

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
-use pwalk_engine::{Context, Held};
+use pwalk_engine::Context;
 use pwalk_fs::{Errno, Freshness, Kind, Links, Meta, open_file, stat_at, stat_quick};
 
-use super::draft::{Draft, drop_draft};
+use super::draft::Draft;
 use super::error::{Failure, source, target};
 use super::links::Met;
 use super::options::{Existing, Fsync};
@@ -40,6 +40,15 @@ pub(crate) enum Standing {
     Stays((u64, u64)),
 }
 
+/// A file of the source, and what stands where its copy belongs.
+pub(crate) struct Opened {
+    pub(crate) file: OwnedFd,
+    pub(crate) meta: Meta,
+    pub(crate) standing: Standing,
+    /// How often it was opened: one that changes is copied again.
+    pub(crate) attempt: usize,
+}
+
 /// What became of an entry.
 pub(crate) enum Became {
     /// A copy, with this identity if anybody asks.
@@ -51,35 +60,35 @@ pub(crate) enum Became {
 impl Worker {
     /// Copies a file.
     pub(crate) fn file(&mut self, cx: &mut Context<'_, Self>, spot: &Arc<Spot>, name: &CStr, alone: bool) {
-        if let Err(why) = self.try_file(cx, spot, name, alone) {
+        let opened = self.begin(cx, spot, name, alone);
+        let done = opened.and_then(|opened| opened.map(|opened| self.copy(cx, spot, name, opened)).transpose());
+        if let Err(why) = done {
             self.fail(cx, &spot.path(name), why);
         }
     }
 
-    fn try_file(
+    /// Opens a file that is to be copied. None if there is nothing to do, or somebody else does it, or it is done: one with several names.
+    pub(crate) fn begin(
         &mut self,
         cx: &mut Context<'_, Self>,
         spot: &Arc<Spot>,
         name: &CStr,
         alone: bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Opened>, Failure> {
         let (file, meta) = self.open(spot, name)?;
         if meta.size >= LARGE && !alone && !self.shared.is_tight {
             drop(file);
             let (spot, name) = (Arc::clone(spot), name.to_owned());
             cx.spawn(move |worker, cx| worker.entry(cx, &spot, &name, Kind::File, true));
-            return Ok(());
+            return Ok(None);
         }
         let standing = self.standing(spot, name, &meta)?;
         if meta.nlink > 1 && self.shared.options.keep.links {
-            return self.linked(cx, spot, name, &meta, standing, |worker, cx| {
-                worker.copy(cx, spot, name, (file, meta, standing), 1)
-            });
+            let opened = Opened { file, meta, standing, attempt: 1 };
+            let linked = self.linked(cx, spot, name, &meta, standing, |worker, cx| worker.copy(cx, spot, name, opened));
+            return linked.map(|()| None);
         }
-        match standing {
-            Standing::Stays(_) => Ok(()),
-            _ => self.copy(cx, spot, name, (file, meta, standing), 1).map(drop),
-        }
+        Ok((!matches!(standing, Standing::Stays(_))).then_some(Opened { file, meta, standing, attempt: 1 }))
     }
 
     /// Opens a file and describes it.
@@ -101,16 +110,12 @@ impl Worker {
         Ok((file, meta))
     }
 
-    /// What is known of copying from one file system to another: mostly of the same two as before.
-    fn pair(&mut self, devices: (u64, u64)) -> Arc<Pair> {
-        match &self.pair {
-            Some((known, pair)) if *known == devices => Arc::clone(pair),
-            _ => {
-                let pair = self.shared.pairs.get(devices);
-                self.pair = Some((devices, Arc::clone(&pair)));
-                pair
-            }
-        }
+    /// What is known of copying from one file system to another: mostly of the same two as before. It is taken, and to be put back, because
+    /// to count who has it is dear where all have it.
+    pub(crate) fn pair(&mut self, meta: &Meta, spot: &Spot) -> ((u64, u64), Arc<Pair>) {
+        let devices = (meta.dev, spot.place.as_ref().map_or(0, |place| place.id.0));
+        let last = self.pair.take().filter(|(known, _)| *known == devices);
+        last.unwrap_or_else(|| (devices, self.shared.pairs.get(devices)))
     }
 
     /// What stands under the name of the copy, and whether it stays.
@@ -220,59 +225,74 @@ impl Worker {
         }
     }
 
-    /// Copies an open file to its name, for the `first` time.
+    /// Copies an open file to its name.
     pub(crate) fn copy(
         &mut self,
         cx: &mut Context<'_, Self>,
         spot: &Arc<Spot>,
         name: &CStr,
-        (mut file, mut meta, standing): (OwnedFd, Meta, Standing),
-        first: usize,
+        opened: Opened,
     ) -> Result<Became, Failure> {
-        let Some(place) = &spot.place else { return Ok(Became::Copy(None)) };
-        let dir = spot.dir(&self.shared.places)?;
-        for attempt in first.. {
-            let pair = self.pair((meta.dev, place.id.0));
-            let draft = self.draft(place, &dir, spot.target(name), &meta, &pair)?;
-            let is_clone = match self.clone_whole(&file, &draft, &meta, &pair) {
-                Ok(is_clone) => is_clone,
-                Err(why) => {
-                    drop_draft(&dir, &draft);
-                    return Err(why);
-                }
-            };
-            if !is_clone && self.wants_hands(&meta, &pair) {
-                return self.many_hands(cx, spot, name, (file, meta, standing), draft, pair, attempt);
+        let draft = self.draft(spot, name, &opened.meta)?;
+        self.fill(cx, spot, name, opened, draft)
+    }
+
+    /// Copies an open file to the file that was made for it, which then gets its name.
+    pub(crate) fn fill(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        spot: &Arc<Spot>,
+        name: &CStr,
+        opened: Opened,
+        draft: Draft,
+    ) -> Result<Became, Failure> {
+        let Opened { file, meta, .. } = &opened;
+        let (devices, pair) = self.pair(meta, spot);
+        let done = match self.clone_whole(file, &draft, meta, &pair) {
+            Ok(false) if self.wants_hands(meta, &pair) => {
+                return self.many_hands(cx, spot, name, opened, draft, pair);
             }
-            let done = if is_clone { Ok(()) } else { self.content(cx, &file, &draft, &meta, &pair) };
-            let done = done.and_then(|()| self.conclude_file(spot, name, &file, &meta, &draft, &dir, standing));
-            match done {
-                Ok(id) => return Ok(Became::Copy(id)),
-                Err(why) => {
-                    drop_draft(&dir, &draft);
-                    if why != Failure::Changed || attempt >= ATTEMPTS || cx.is_stopping() {
-                        return Err(why);
-                    }
-                    tracing::debug!(attempt, "a file was changed while it was copied");
-                }
-            }
-            (file, meta) = self.open(spot, name)?;
+            Ok(false) => self.content(cx, file, &draft, meta, &pair),
+            Ok(true) => Ok(()),
+            Err(why) => Err(why),
+        };
+        self.pair = Some((devices, pair));
+        let done = done.and_then(|()| self.conclude_file(spot, name, &opened, &draft));
+        self.concluded(cx, spot, name, &opened, &draft, done)
+    }
+
+    /// Takes away what did not become a copy, and copies once more what was changed meanwhile.
+    pub(crate) fn concluded(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        spot: &Arc<Spot>,
+        name: &CStr,
+        opened: &Opened,
+        draft: &Draft,
+        done: Result<Option<(u64, u64)>, Failure>,
+    ) -> Result<Became, Failure> {
+        let why = match done {
+            Ok(id) => return Ok(Became::Copy(id)),
+            Err(why) => why,
+        };
+        self.drop_draft(spot, name, draft);
+        if why != Failure::Changed || opened.attempt >= ATTEMPTS || cx.is_stopping() {
+            return Err(why);
         }
-        Err(Failure::Changed)
+        tracing::debug!(opened.attempt, "a file was changed while it was copied");
+        let (file, meta) = self.open(spot, name)?;
+        self.copy(cx, spot, name, Opened { file, meta, standing: opened.standing, attempt: opened.attempt + 1 })
     }
 
     /// Looks whether the source is what it was, sets what is kept, and gives the copy its name. Returns its identity, if that may be asked for.
-    #[expect(clippy::too_many_arguments, reason = "all that a file is on its way")]
     pub(crate) fn conclude_file(
         &mut self,
         spot: &Spot,
         name: &CStr,
-        file: &OwnedFd,
-        meta: &Meta,
+        opened: &Opened,
         draft: &Draft,
-        dir: &Held,
-        standing: Standing,
     ) -> Result<Option<(u64, u64)>, Failure> {
+        let Opened { file, meta, standing, .. } = opened;
         let keep = self.shared.options.keep;
         let attributes = keep.read(file.as_fd(), &mut self.names)?;
         if self.shared.options.verify {
@@ -289,11 +309,11 @@ impl Worker {
         }
         let id = (meta.nlink > 1).then(|| stat_quick(&draft.fd).map(|meta| meta.id()));
         let id = id.transpose().map_err(target("look at"))?;
-        self.publish(dir, draft, spot.target(name), standing)?;
+        self.publish(spot, name, draft, *standing)?;
         spot.settle(name);
         self.tally.files += 1;
         self.tally.bytes += meta.size;
-        self.tally.replaced += u64::from(standing == Standing::Old);
+        self.tally.replaced += u64::from(*standing == Standing::Old);
         lost.iter().for_each(|why| self.shared.fail(&spot.path(name), why));
         Ok(id)
     }

@@ -14,9 +14,9 @@ use pwalk_engine::{Context, Threads};
 use pwalk_fs::{Meta, set_length};
 
 use super::data::Ranges;
-use super::draft::{Draft, drop_draft};
+use super::draft::Draft;
 use super::error::{Failure, target};
-use super::file::{ATTEMPTS, Became, Standing};
+use super::file::{Became, Opened};
 use super::pair::Pair;
 use super::strategy::Chunks;
 use super::visitor::{Spot, Worker};
@@ -36,11 +36,7 @@ const GAIN: u128 = 115;
 struct Large {
     spot: Arc<Spot>,
     name: CString,
-    file: OwnedFd,
-    meta: Meta,
-    standing: Standing,
-    /// The how manieth time it is copied.
-    attempt: usize,
+    opened: Opened,
     draft: Draft,
     pair: Arc<Pair>,
     /// Chunks, as ranges of data.
@@ -57,22 +53,20 @@ struct Large {
 }
 
 impl Worker {
-    #[expect(clippy::too_many_arguments, reason = "all that a file is on its way")]
     /// Copies a large file, with others. It is concluded by whoever is done last.
     pub(crate) fn many_hands(
         &mut self,
         cx: &mut Context<'_, Self>,
         spot: &Arc<Spot>,
         name: &CStr,
-        (file, meta, standing): (OwnedFd, Meta, Standing),
+        opened: Opened,
         draft: Draft,
         pair: Arc<Pair>,
-        attempt: usize,
     ) -> Result<Became, Failure> {
-        let chunks = match chunks(&file, &meta, self.shared.options.sparse) {
+        let chunks = match chunks(&opened.file, &opened.meta, self.shared.options.sparse) {
             Ok(chunks) => chunks,
             Err(why) => {
-                drop_draft(&*spot.dir(&self.shared.places)?, &draft);
+                self.drop_draft(spot, name, &draft);
                 return Err(why);
             }
         };
@@ -80,10 +74,7 @@ impl Worker {
         let large = Arc::new(Large {
             spot: Arc::clone(spot),
             name: name.to_owned(),
-            file,
-            meta,
-            standing,
-            attempt,
+            opened,
             draft,
             pair,
             chunks,
@@ -124,7 +115,7 @@ impl Worker {
         let mut two_since = None;
         while !large.has_failed() {
             let Some(range) = large.chunks.get(large.next.fetch_add(1, Relaxed)).copied() else { break };
-            let files = (large.file.as_fd(), large.draft.fd.as_fd());
+            let files = (large.opened.file.as_fd(), large.draft.fd.as_fd());
             match self.range(cx, files, range, &large.pair, true) {
                 Ok(()) => {
                     large.done.fetch_add(range.1 - range.0, Relaxed);
@@ -167,46 +158,19 @@ impl Worker {
     }
 
     fn conclude_large(&mut self, cx: &mut Context<'_, Self>, large: &Arc<Large>) {
-        let (spot, name, draft) = (&large.spot, large.name.as_c_str(), &large.draft);
-        let place = spot.place.as_ref();
-        let dir = place.map(|place| self.shared.places.fd(place)).transpose();
+        let Large { spot, name, opened, draft, .. } = &**large;
         let failed = large.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let done = match (failed, dir) {
-            (Some(why), Ok(Some(dir))) => {
-                drop_draft(&dir, draft);
-                Err(why)
-            }
-            (None, Ok(Some(dir))) => {
-                // Not before: to write into a hole costs more than to make a file longer. What ends in a hole is too short yet.
-                let done = set_length(draft.fd.as_fd(), large.meta.size).map_err(target("set the size of"));
-                let done = done.and_then(|()| {
-                    self.conclude_file(spot, name, &large.file, &large.meta, draft, &dir, large.standing)
-                });
-                if done.is_err() {
-                    drop_draft(&dir, draft);
-                }
-                done
-            }
-            (_, Err(why)) => Err(why),
-            (_, Ok(None)) => Ok(None),
-        };
-        let done = match done {
-            Err(Failure::Changed) if large.attempt < ATTEMPTS && !cx.is_stopping() => {
-                let again = self.open(spot, name);
-                let copied = again.and_then(|(file, meta)| {
-                    self.copy(cx, spot, name, (file, meta, large.standing), large.attempt + 1)
-                });
-                match copied {
-                    Ok(Became::Later) => return,
-                    Ok(Became::Copy(id)) => Ok(id),
-                    Err(why) => Err(why),
-                }
-            }
-            done => done,
+        // Not before: to write into a hole costs more than to make a file longer. What ends in a hole is too short yet.
+        let whole = || set_length(draft.fd.as_fd(), opened.meta.size).map_err(target("set the size of"));
+        let done = failed.map_or_else(whole, Err).and_then(|()| self.conclude_file(spot, name, opened, draft));
+        let done = match self.concluded(cx, spot, name, opened, draft, done) {
+            Ok(Became::Later) => return,
+            Ok(Became::Copy(id)) => Ok(id),
+            Err(why) => Err(why),
         };
         let copy = done.as_ref().ok().copied().flatten();
-        if large.meta.nlink > 1 && self.shared.options.keep.links {
-            self.settle(cx, spot, name, &large.meta, copy);
+        if opened.meta.nlink > 1 && self.shared.options.keep.links {
+            self.settle(cx, spot, name, &opened.meta, copy);
         }
         if let Err(why) = done {
             self.fail(cx, &spot.path(name), why);

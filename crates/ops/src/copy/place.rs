@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pwalk_engine::{Fds, Held, Keeper, Lost, Node};
 use pwalk_fs::{
     DirBuf, Errno, Freshness, Kind, Links, Meta, More, Names, Replace, attribute_of, create_dir, open_child, open_root,
-    remove, remove_attribute, rename, stat_at, stat_fd,
+    remove, remove_attribute, rename, set_mode, stat_at, stat_fd,
 };
 
 use super::error::{Failure, target};
@@ -25,6 +25,10 @@ use super::error::{Failure, target};
 const DEFAULT_ACL: &CStr = c"system.posix_acl_default";
 const ACCESS_ACL: &CStr = c"system.posix_acl_access";
 const SETGID: u32 = 0o2000;
+/// How often a worker looks whether its turn has come before it sleeps: some tens of microseconds.
+const PATIENCE: u32 = 200;
+/// What the owner needs to fill a directory.
+const OURS: u32 = 0o700;
 
 /// It has its name for the time being.
 const STAGED: u8 = 0;
@@ -54,6 +58,13 @@ pub(crate) fn is_unfilled(name: &[u8]) -> bool {
     name.starts_with(UNFILLED)
 }
 
+/// The path that a directory has when it is filled, by its path until then.
+pub(crate) fn named(path: &[u8]) -> Option<CString> {
+    let last = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    let name = path[last..].strip_prefix(UNFILLED)?;
+    CString::new([&path[..last], name].concat()).ok()
+}
+
 /// A directory at the destination.
 pub(crate) struct Place {
     above: Option<Arc<Place>>,
@@ -67,10 +78,14 @@ pub(crate) struct Place {
     pub(crate) is_made: bool,
     /// Its owner and group when it was made or found.
     pub(crate) owner: (u32, u32),
+    /// Its permission bits then.
+    mode: u32,
     /// Owner and group of a new file in it, where they are known.
     pub(crate) fresh: Option<(u32, u32)>,
     /// Whether new files in it get an access control list.
     pub(crate) has_default_acl: bool,
+    /// Held by who makes files in it.
+    making: Mutex<()>,
     /// Where a killed run left it half filled: the names that this run knows to be whole. All others must go before it is named.
     settled: Option<Mutex<HashSet<CString>>>,
 }
@@ -79,6 +94,21 @@ impl Place {
     /// Whether a killed run left it half filled.
     pub(crate) fn is_leftover(&self) -> bool {
         self.settled.is_some()
+    }
+
+    /// The turn to make files in it, where they get their names at once.
+    pub(crate) fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        if !self.is_made {
+            return None;
+        }
+        // Mostly it comes sooner than a sleeper would wake.
+        for _ in 0..PATIENCE {
+            if let Ok(turn) = self.making.try_lock() {
+                return Some(turn);
+            }
+            std::thread::yield_now();
+        }
+        Some(self.making.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Notes that what stands under a name is whole.
@@ -130,12 +160,14 @@ pub(crate) struct Places {
     ids: (u32, u32),
     /// Directories that do not have their names yet.
     unnamed: Mutex<HashMap<(u64, u64), Arc<Place>>>,
+    /// Directories that were found closed to us and are open while they are filled.
+    widened: Mutex<HashMap<(u64, u64), Arc<Place>>>,
 }
 
 impl Places {
     pub(crate) fn new(max_open: usize) -> Self {
         let ids = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-        Self { fds: Fds::new(Some(max_open), false).0, ids, unnamed: Mutex::default() }
+        Self { fds: Fds::new(Some(max_open), false).0, ids, unnamed: Mutex::default(), widened: Mutex::default() }
     }
 
     /// A directory that is there, by the path that the user gave.
@@ -261,6 +293,37 @@ impl Places {
         }
     }
 
+    /// Opens a directory of our own to us that was found closed: an earlier copy of one that nobody may write to.
+    pub(crate) fn widen(&self, place: &Arc<Place>) -> Result<(), Failure> {
+        let is_closed = self.ids.0 != 0 && place.owner.0 == self.ids.0 && place.mode & OURS != OURS;
+        if is_closed && !place.is_made {
+            let fd = self.fd(place)?;
+            set_mode(fd.as_fd(), place.mode | OURS).map_err(target("open to its owner"))?;
+            self.widened().insert(place.id, Arc::clone(place));
+        }
+        Ok(())
+    }
+
+    fn widened(&self) -> MutexGuard<'_, HashMap<(u64, u64), Arc<Place>>> {
+        self.widened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bits that a directory had, if it was opened to us: whoever asks sets what it is to have.
+    pub(crate) fn former_mode(&self, place: &Place) -> Option<u32> {
+        self.widened().remove(&place.id).map(|place| place.mode)
+    }
+
+    /// Closes those directories again that nobody asked for, at the end of a run.
+    pub(crate) fn narrow_rest(&self) {
+        let rest = std::mem::take(&mut *self.widened());
+        for place in rest.values() {
+            let fd = self.fd(place).ok();
+            if let Some(Err(errno)) = fd.map(|fd| set_mode(fd.as_fd(), place.mode)) {
+                tracing::warn!(%errno, "a directory stays open to its owner");
+            }
+        }
+    }
+
     /// A directory that is there, if it is: for who makes none.
     pub(crate) fn find(&self, above: &Arc<Place>, name: &CStr) -> Result<Option<Arc<Place>>, Failure> {
         let dir = self.fd(above)?;
@@ -305,8 +368,10 @@ impl Places {
             keeper,
             is_made,
             owner: (meta.uid, meta.gid),
+            mode: meta.mode & 0o7777,
             fresh,
             has_default_acl,
+            making: Mutex::default(),
             settled: (staged.is_some() && !is_new).then(Mutex::default),
             staged,
         });

@@ -142,6 +142,7 @@ impl<'a> Tree<'a> {
         if outcome.ended != Ended::Whole {
             self.shared.places.name_rest();
         }
+        self.shared.places.narrow_rest();
         self.snapshots += outcome.snapshots;
         self.workers = self.workers.max(outcome.workers);
         // What was moved of files that did not become whole does not count any more.

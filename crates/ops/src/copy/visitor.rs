@@ -12,13 +12,13 @@ use std::sync::{Arc, OnceLock};
 use pwalk_engine::{
     Batch, Context, Descend, Descent, Dir, DirFd, Held, Mounts, Operand, Reserved, Totals, Visitor, WalkError, join,
 };
-use pwalk_fs::{Errno, Kind, Meta};
+use pwalk_fs::{Errno, Kind, Links, Meta, stat_path};
 
 use super::Event;
 use super::error::{Failure, source};
 use super::keep::{Attributes, Fresh};
 use super::pair::Pair;
-use super::place::{Place, Places};
+use super::place::{Place, Places, named};
 use super::shared::{Shared, Tally, Target};
 
 /// Files that are handed out together.
@@ -62,12 +62,12 @@ impl Spot {
     }
 
     /// The directory of the copy.
-    pub(crate) fn dir(&self, places: &Places) -> Result<Arc<Held>, Failure> {
+    pub(crate) fn dir(&self, places: &Places) -> Result<&Held, Failure> {
         if let Some(dir) = self.dir.get() {
-            return Ok(Arc::clone(dir));
+            return Ok(dir);
         }
         let dir = places.fd(self.place.as_ref().ok_or(Failure::Swapped)?)?;
-        Ok(Arc::clone(self.dir.get_or_init(|| dir)))
+        Ok(self.dir.get_or_init(|| dir))
     }
 
     /// Notes that an entry's copy is whole.
@@ -166,12 +166,17 @@ impl Worker {
             return Err(Failure::InItself);
         }
         let Some(above) = above else { return Ok(None) };
-        let Some(name) = name else { return Ok(Some(Arc::clone(above))) };
-        let made = if shared.options.dry_run {
-            shared.places.find(above, name)?
-        } else {
-            Some(shared.places.enter(above, name)?)
+        let made = match name {
+            None => Some(Arc::clone(above)),
+            Some(name) if shared.options.dry_run => shared.places.find(above, name)?,
+            Some(name) => Some(shared.places.enter(above, name)?),
         };
+        if let Some(made) = made.as_ref().filter(|_| !shared.options.dry_run) {
+            shared.places.widen(made)?;
+        }
+        if name.is_none() {
+            return Ok(made);
+        }
         if parent.is_none() {
             shared.add_destination(made.as_ref());
         }
@@ -196,9 +201,11 @@ impl Worker {
         };
         let mut lost = Vec::new();
         let mut meta = *meta;
-        if !keep.mode && place.is_made {
-            // As `mkdir` would have made it.
-            meta.mode = (meta.mode & !0o7777) | (meta.mode & 0o777 & !self.shared.umask);
+        let former = self.shared.places.former_mode(place);
+        if !keep.mode && (place.is_made || former.is_some()) {
+            // As it was, or as `mkdir` would have made it.
+            let mode = former.unwrap_or(meta.mode & 0o777 & !self.shared.umask);
+            meta.mode = (meta.mode & !0o7777) | mode;
             keep.mode = true;
         }
         keep.set(fd.as_fd(), &meta, attributes, fresh, |why| lost.push(why));
@@ -212,21 +219,9 @@ impl Worker {
         self.shared.counts.dirs.fetch_add(1, Relaxed);
     }
 
-    /// Copies some entries of a directory that are no directories.
-    fn group(&mut self, cx: &mut Context<'_, Self>, spot: &Arc<Spot>, names: &[(CString, Kind)]) {
-        for (name, kind) in names {
-            if cx.is_stopping() {
-                return;
-            }
-            self.entry(cx, spot, name, *kind, names.len() == 1);
-        }
-        self.tally.tell(&self.shared.counts);
-    }
-
     /// Copies one entry. One that is not `alone` is put off if it is large.
     pub(crate) fn entry(&mut self, cx: &mut Context<'_, Self>, spot: &Arc<Spot>, name: &CStr, kind: Kind, alone: bool) {
-        cx.permits().wait(CALLS);
-        cx.count_calls(CALLS as u64);
+        count(cx);
         if self.shared.options.dry_run {
             self.would(cx, spot, name);
         } else if kind == Kind::File {
@@ -356,10 +351,22 @@ impl Visitor for Worker {
         }
     }
 
-    fn error(&mut self, _: &mut Context<'_, Self>, error: &WalkError) {
+    fn error(&mut self, cx: &mut Context<'_, Self>, error: &WalkError) {
+        // The copy itself, listed in the source under the name that it had while it was filled.
+        if let Some(path) = named(&error.path)
+            && self.shared.is_destination(stat_path(&path, Links::NoFollow).ok().map(|meta| meta.id()))
+        {
+            return self.fail(cx, path.to_bytes(), Failure::InItself);
+        }
         self.shared.counts.unread.fetch_add(1, Relaxed);
         self.shared.listener.hear(&Event::Unread(error));
     }
+}
+
+/// Waits as long as the user's limits say, and counts the system calls that an entry takes.
+pub(crate) fn count(cx: &Context<'_, Worker>) {
+    cx.permits().wait(CALLS);
+    cx.count_calls(CALLS as u64);
 }
 
 impl Worker {

@@ -101,6 +101,8 @@ pub enum Effect {
     Touch,
     /// As `Touch`, and the file has this many bytes from then on.
     Resize(u64),
+    /// The file's bytes are others from then on, and nothing else shows it: a disk that lies.
+    Rot,
 }
 
 /// A rule: requests of one operation on one path, from the `after`-th on and `times` times, meet an effect.
@@ -151,6 +153,11 @@ impl Fault {
     /// `op` on `path` finds the file growing or shrinking to `bytes`.
     pub fn resize(op: Op, path: impl AsRef<[u8]>, bytes: u64) -> Self {
         Self::new(op, Some(path.as_ref()), Effect::Resize(bytes))
+    }
+
+    /// `op` on `path` finds other bytes in the file.
+    pub fn rot(op: Op, path: impl AsRef<[u8]>) -> Self {
+        Self::new(op, Some(path.as_ref()), Effect::Rot)
     }
 
     /// The first `requests` pass.
@@ -231,6 +238,8 @@ impl Rule {
 pub(super) struct Written {
     times: u32,
     size: Option<u64>,
+    /// What all its bytes are.
+    pub(super) byte: u8,
 }
 
 impl Written {

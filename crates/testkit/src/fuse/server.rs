@@ -70,8 +70,9 @@ impl Shared {
                 Some(Effect::Error(errno)) => outcome = outcome.and(Err(errno)),
                 Some(Effect::Hang) => hang = true,
                 Some(Effect::Slow(longer)) => delay += longer,
-                Some(Effect::Touch) => self.write(subject, None),
-                Some(Effect::Resize(bytes)) => self.write(subject, Some(bytes)),
+                Some(Effect::Touch) => self.write(subject, |written| written.write(None)),
+                Some(Effect::Resize(bytes)) => self.write(subject, |written| written.write(Some(bytes))),
+                Some(Effect::Rot) => self.write(subject, |written| written.byte = 1),
             }
         }
         let shared = Arc::clone(self);
@@ -93,14 +94,14 @@ impl Shared {
         }
     }
 
-    /// The file of a request is written to.
-    fn write(&self, subject: Subject<'_>, size: Option<u64>) {
+    /// Something happens to the file of a request.
+    fn write(&self, subject: Subject<'_>, happens: impl FnOnce(&mut Written)) {
         let ino = match subject {
             Subject::Inode(ino) => Some(ino),
             Subject::Name(directory, name) => self.layout.lookup(directory, name),
         };
         if let Some(ino) = ino {
-            self.written.write().unwrap_or_else(PoisonError::into_inner).entry(ino).or_default().write(size);
+            happens(self.written.write().unwrap_or_else(PoisonError::into_inner).entry(ino).or_default());
         }
     }
 
@@ -111,6 +112,11 @@ impl Shared {
             written.apply(&mut attr);
         }
         Some(attr)
+    }
+
+    /// What the bytes of a file are.
+    fn byte(&self, ino: u64) -> u8 {
+        self.written.read().unwrap_or_else(PoisonError::into_inner).get(&ino).map_or(0, |written| written.byte)
     }
 
     fn lookup(&self, directory: u64, name: &[u8]) -> Option<Attr> {
@@ -249,8 +255,9 @@ impl Filesystem for Server {
     ) {
         let left = self.0.attr(ino.0).map_or(0, |attr| attr.size.saturating_sub(offset));
         let length = usize::try_from(left.min(u64::from(size))).expect("u32 fits usize");
+        let shared = Arc::clone(&self.0);
         self.0.submit(Op::Read, Subject::Inode(ino.0), move |outcome| match outcome {
-            Ok(()) => reply.data(&vec![0; length]),
+            Ok(()) => reply.data(&vec![shared.byte(ino.0); length]),
             Err(errno) => reply.error(to_errno(errno)),
         });
     }

@@ -115,6 +115,20 @@ fn a_file_that_changes_once_is_copied_as_it_is_then() {
 }
 
 #[test]
+fn what_differs_when_it_is_read_again_gets_no_name() {
+    for strategy in STRATEGIES {
+        let mounted = source().fault(Fault::rot(Op::Read, "b/victim").after(1)).mount().unwrap();
+        let place = TempTree::new();
+        let target = place.path().join("target");
+        let ran = copy_to(&["--json", "--verify", "--strategy", strategy], mounted.path(), &target).expect(1);
+        let failures = failures(&ran);
+        assert_eq!(failures.len(), 1, "{strategy}: {failures:?}");
+        assert!(failures[0].1.contains("differs from the source when it is read again"), "{failures:?}");
+        lacks_only(&mounted, &target, "b/victim");
+    }
+}
+
+#[test]
 fn what_vanishes_or_is_swapped_for_a_link_is_told() {
     for strategy in STRATEGIES {
         fails(source().fault(Fault::error(Op::Lookup, "b/victim", Errno::NOENT)), strategy, "No such file");

@@ -354,8 +354,10 @@ fn who_is_not_root_gets_a_copy_of_what_he_may_read() {
         std::fs::set_permissions(place.source.join("mine/runs"), PermissionsExt::from_mode(0o4755)).unwrap();
     }
     super::settle(&place.source);
-    for more in ["--quiet", "--resume"] {
+    // Again, too, over what is closed to writing by now.
+    for more in ["--quiet", "--resume", "--strategy=baseline", "--no-preserve=mode", "--strategy=pipeline"] {
         as_nobody(&place.tree, &["-T", "source/mine", "mine", more]).expect(0);
+        assert_eq!(std::fs::metadata(place.beside("mine/closed")).unwrap().mode() & 0o7777, 0o500, "{more}");
     }
     assert_same(&place.source.join("mine"), &place.beside("mine"));
     if !is_root() {
