@@ -29,6 +29,8 @@ const TRIES: u32 = 4;
 const AGAIN: u32 = 512;
 /// How seldom the one that is preferred is measured again.
 const MEASURED: u32 = 16;
+/// Below this nothing is in favour of letting the kernel share or send.
+const SMALL: u64 = 64 << 10;
 /// Large ranges are copied, and measured, by so many bytes.
 const BLOCK: u64 = 16 << 20;
 
@@ -167,9 +169,9 @@ impl Pair {
         if tries(&least) < TRIES || is_turn {
             return (least, true);
         }
-        // Times vary with what else the disks do: what is only a little faster was lucky.
-        let rank =
-            |way: &Way| scores[*way as usize].nanos.load(Relaxed) / 100 * if *way == Way::Range { 90 } else { 100 };
+        // Times vary with what else the disks do: what is only a little faster was lucky. Small files are so many that luck evens out.
+        let favour = |way: Way| if way == Way::Range && size >= SMALL { 90 } else { 100 };
+        let rank = |way: &Way| scores[*way as usize].nanos.load(Relaxed) * favour(*way);
         let best = ways.min_by_key(rank).unwrap_or(Way::Buffer);
         self.chosen[class(size)].store(best as u8 + 1, Relaxed);
         (best, true)
