@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -34,11 +34,29 @@ pub(super) struct Timing {
 
 /// Runs the contenders round by round. One that runs longer than `patience` is stopped and not run again.
 pub(super) fn race(contenders: &[Contender], patience: Duration) -> Result<Vec<Timing>> {
+    race_with(contenders, patience, Contender::remove_output)
+}
+
+/// The same, but outputs are moved to `aside` and everything is synced: some file systems on disks make files slowly for a minute after many
+/// were removed.
+pub(super) fn race_aside(contenders: &[Contender], patience: Duration, aside: &Path) -> Result<Vec<Timing>> {
+    fs::create_dir_all(aside)?;
+    let timings = race_with(contenders, patience, |contender| contender.move_output(aside))?;
+    fs::remove_dir_all(aside).context("cannot remove the outputs")?;
+    Ok(timings)
+}
+
+fn race_with(
+    contenders: &[Contender],
+    patience: Duration,
+    clear: impl Fn(&Contender) -> Result<()>,
+) -> Result<Vec<Timing>> {
     let mut timings: Vec<Timing> = contenders.iter().map(Timing::new).collect();
     let rounds = contenders.iter().map(|contender| contender.rounds).max().unwrap_or(0);
     for round in 0..rounds {
         for (contender, timing) in contenders.iter().zip(&mut timings) {
             if round < contender.rounds && timing.remark.is_empty() {
+                clear(contender)?;
                 let (seconds, status) = contender.run(patience)?;
                 timing.add(seconds, status, patience);
                 eprintln!("round {} of {rounds}: {seconds:8.3} s  {} {}", round + 1, contender.label, timing.remark);
@@ -50,7 +68,6 @@ pub(super) fn race(contenders: &[Contender], patience: Duration) -> Result<Vec<T
 
 impl Contender {
     fn run(&self, patience: Duration) -> Result<(f64, ExitStatus)> {
-        self.remove_output()?;
         let mut command = self.within(patience);
         let started = Instant::now();
         let status = command.status().with_context(|| format!("cannot run {}", self.label))?;
@@ -68,6 +85,15 @@ impl Contender {
         command.args(&prefix[1..]).arg(&self.program).args(&self.arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
+    }
+
+    fn move_output(&self, aside: &Path) -> Result<()> {
+        let number = fs::read_dir(aside)?.count();
+        if let Some(output) = self.output.as_ref().filter(|output| output.symlink_metadata().is_ok()) {
+            fs::rename(output, aside.join(number.to_string())).context("cannot move an output aside")?;
+        }
+        rustix::fs::sync();
+        Ok(())
     }
 
     pub(super) fn remove_output(&self) -> Result<()> {
