@@ -3,7 +3,9 @@
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pwalk_engine::Ended;
+use pwalk_engine::{Cancel, Ended};
+use pwalk_ops::path_text;
+use serde_json::{Value, json};
 
 use crate::Exit;
 use crate::human::shown;
@@ -76,5 +78,50 @@ impl Lines {
         }
         self.bytes.clear();
         failed.is_none()
+    }
+}
+
+/// Lines that all workers write to one after the other: of events, which are few.
+pub(crate) struct SharedLines {
+    lines: Mutex<Lines>,
+    /// Pulled when nobody reads any more, if nothing but reading depends on the run.
+    cancel: Option<Cancel>,
+}
+
+impl SharedLines {
+    pub(crate) fn new(out: &Arc<Out>, cancel: Option<Cancel>) -> Self {
+        Self { lines: Mutex::new(Lines::new(out)), cancel }
+    }
+
+    /// Appends a line.
+    pub(crate) fn line(&self, write: impl FnOnce(&mut Lines)) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        write(&mut lines);
+        if !lines.end()
+            && let Some(cancel) = &self.cancel
+        {
+            cancel.cancel();
+        }
+    }
+
+    /// Appends an object.
+    pub(crate) fn json(&self, value: &Value) {
+        self.line(|lines| lines.text(&value.to_string()));
+    }
+
+    /// Appends what happened to a path.
+    pub(crate) fn event(&self, event: &str, path: &[u8], why: Option<&str>) {
+        let (path, path_bytes) = path_text(path);
+        let mut value = json!({"event": event, "path": path});
+        for (key, text) in [("path_bytes", path_bytes.as_deref()), ("why", why)] {
+            if let Some(text) = text {
+                value[key] = text.into();
+            }
+        }
+        self.json(&value);
+    }
+
+    pub(crate) fn flush(&self) {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).flush();
     }
 }

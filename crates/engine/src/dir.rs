@@ -156,6 +156,14 @@ impl<S> Dir<S> {
         self.build_path(out, true);
     }
 
+    /// The path of an entry of it.
+    pub fn path_of(&self, name: &[u8]) -> Vec<u8> {
+        let mut path = Vec::new();
+        self.path_into(&mut path);
+        join(&mut path, name);
+        path
+    }
+
     /// Makes `out` the path below the root, without a leading slash; empty for the root itself.
     pub fn path_below_root_into(&self, out: &mut Vec<u8>) {
         self.build_path(out, false);

@@ -10,7 +10,6 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 use crossbeam_deque::Worker as Deque;
 use pwalk_fs::{Errno, Names};
 
-use crate::dir::join;
 use crate::fds::{Held, Lost};
 use crate::shared::{Shared, Stop};
 use crate::slot::Slot;
@@ -80,10 +79,7 @@ impl<'a, V: Visitor> Hands<'a, V> {
     /// Reports an error of the entry `name` in `dir`.
     pub(crate) fn report_entry(&self, op: Op, lost: &Lost, dir: &Dir<V::State>, name: &[u8]) {
         let (class, errno) = classify(op, lost);
-        let mut path = Vec::new();
-        dir.path_into(&mut path);
-        join(&mut path, name);
-        self.report(op, class, errno, path);
+        self.report(op, class, errno, dir.path_of(name));
     }
 
     /// Reports an error of `dir` itself.

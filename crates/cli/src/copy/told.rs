@@ -1,88 +1,57 @@
 //! What `pwalk copy` says while it runs and in the end: lines for people, or JSON.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use pwalk_engine::Cancel;
 use pwalk_ops::copy::{CopyError, CopyProgress, CopySummary, CopyWatcher, Event, Listener};
-use pwalk_ops::path_text;
 use serde_json::{Value, json};
 
 use super::{CopyArgs, interrupted};
 use crate::human::{bytes, count, plural, say, shown};
-use crate::out::{Lines, Out};
+use crate::out::{Out, SharedLines};
 use crate::progress::{Show, rate};
 
 /// What is told, from any thread.
 pub(super) struct Told {
-    lines: Mutex<Lines>,
+    lines: SharedLines,
     is_json: bool,
     quiet: bool,
-    /// Nobody reads: nothing more need be looked for.
-    cancel: Option<Cancel>,
+    dry_run: bool,
 }
 
 impl Told {
     pub(super) fn new(out: &Arc<Out>, cancel: &Cancel, args: &CopyArgs) -> Self {
         // Only a run that does nothing else is ended by who reads no more.
         let cancel = args.what.dry_run.then(|| cancel.clone());
-        Self { lines: Mutex::new(Lines::new(out)), is_json: args.json, quiet: args.quiet, cancel }
-    }
-
-    fn lines(&self) -> MutexGuard<'_, Lines> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+        let lines = SharedLines::new(out, cancel);
+        Self { lines, is_json: args.json, quiet: args.quiet, dry_run: args.what.dry_run }
     }
 
     pub(super) fn flush(&self) {
-        self.lines().flush();
-    }
-
-    fn end(&self, lines: &mut Lines) {
-        if !lines.end()
-            && let Some(cancel) = &self.cancel
-        {
-            cancel.cancel();
-        }
-    }
-
-    fn json(&self, value: &Value) {
-        let mut lines = self.lines();
-        lines.text(&value.to_string());
-        self.end(&mut lines);
-    }
-
-    fn event(&self, event: &str, path: &[u8], why: Option<String>) {
-        let (path, path_bytes) = path_text(path);
-        let mut value = json!({"event": event, "path": path});
-        if let Some(bytes) = path_bytes {
-            value["path_bytes"] = bytes.into();
-        }
-        if let Some(why) = why {
-            value["why"] = why.into();
-        }
-        self.json(&value);
+        self.lines.flush();
     }
 
     fn line(&self, what: &str, path: &[u8]) {
         if self.quiet {
             return;
         }
-        let mut lines = self.lines();
-        lines.text(what);
-        lines.path(path);
-        self.end(&mut lines);
+        self.lines.line(|lines| {
+            lines.text(what);
+            lines.path(path);
+        });
     }
 
     /// The run was refused, or ended by an error; for people that is told where errors are.
     pub(super) fn failed(&self, error: &CopyError) {
         if self.is_json {
-            self.json(&json!({"event": "failed", "why": error.to_string()}));
+            self.lines.json(&json!({"event": "failed", "why": error.to_string()}));
         }
     }
 
     /// What it all came to.
     pub(super) fn summary(&self, s: &CopySummary, show: &Show) {
         if self.is_json {
-            return self.json(&as_json(s));
+            return self.lines.json(&as_json(s));
         }
         if !self.quiet {
             tell(s, show);
@@ -96,19 +65,19 @@ impl Listener for Told {
     fn hear(&self, event: &Event<'_>) {
         match event {
             Event::Would { path, replaces } if self.is_json => {
-                self.event(if *replaces { "would_replace" } else { "would_copy" }, path, None);
+                self.lines.event(if *replaces { "would_replace" } else { "would_copy" }, path, None);
             }
             Event::Would { path, replaces } => self.line(if *replaces { "replace " } else { "copy " }, path),
-            Event::Deleted { path } if self.is_json => self.event("removed", path, None),
-            Event::Deleted { path } if self.cancel.is_some() => self.line("remove ", path),
+            Event::Deleted { path } if self.is_json => self.lines.event("removed", path, None),
+            Event::Deleted { path } if self.dry_run => self.line("remove ", path),
             Event::Deleted { .. } => {}
             Event::Failed { path, why } if self.is_json => {
-                self.event(if why.is_minor() { "not_kept" } else { "failed" }, path, Some(why.to_string()));
+                self.lines.event(if why.is_minor() { "not_kept" } else { "failed" }, path, Some(&why.to_string()));
             }
             Event::Failed { path, why } => say(format_args!("pwalk: {}: {why}", shown(path))),
-            Event::Unread(error) if self.is_json => self.event("unread", &error.path, Some(error.to_string())),
+            Event::Unread(error) if self.is_json => self.lines.event("unread", &error.path, Some(&error.to_string())),
             Event::Unread(error) => say(format_args!("pwalk: {error}")),
-            Event::Warning(warning) if self.is_json => self.json(&json!({"event": "warning", "why": warning})),
+            Event::Warning(warning) if self.is_json => self.lines.json(&json!({"event": "warning", "why": warning})),
             Event::Warning(warning) => say(format_args!("pwalk: {warning}")),
         }
     }

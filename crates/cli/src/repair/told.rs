@@ -1,6 +1,6 @@
 //! What `pwalk repair` says while it runs and in the end: lines for people, or JSON.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use pwalk_engine::Cancel;
 use pwalk_fs::Accounts;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{RepairArgs, bytes, interrupted};
 use crate::human::{count, plural, say, shown};
-use crate::out::{Lines, Out};
+use crate::out::{Out, SharedLines};
 use crate::progress::Show;
 
 /// How it is told.
@@ -26,11 +26,9 @@ enum How {
 
 /// What is told, from any thread.
 pub(super) struct Told {
-    lines: Mutex<Lines>,
+    lines: SharedLines,
     how: How,
     quiet: bool,
-    /// Nobody reads: nothing more need be found.
-    cancel: Cancel,
     names: Accounts,
 }
 
@@ -41,28 +39,12 @@ impl Told {
             () if args.quiet || args.doing.plan.is_some() => How::Nothing,
             () => How::Lines,
         };
-        let lines = Mutex::new(Lines::new(out));
-        Self { lines, how, quiet: args.quiet, cancel: cancel.clone(), names: Accounts::default() }
-    }
-
-    fn lines(&self) -> MutexGuard<'_, Lines> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+        let lines = SharedLines::new(out, Some(cancel.clone()));
+        Self { lines, how, quiet: args.quiet, names: Accounts::default() }
     }
 
     pub(super) fn flush(&self) {
-        self.lines().flush();
-    }
-
-    fn json(&self, value: &Value) {
-        let mut lines = self.lines();
-        lines.text(&value.to_string());
-        self.end(&mut lines);
-    }
-
-    fn end(&self, lines: &mut Lines) {
-        if !lines.end() {
-            self.cancel.cancel();
-        }
+        self.lines.flush();
     }
 
     fn changes(&self, event: &str, changes: &[Change]) {
@@ -75,24 +57,18 @@ impl Told {
                 How::Json => format!("{{\"event\":\"{event}\",{}", to_json(change).trim_start_matches('{')),
                 _ => format!(": {}", difference(&change.before, &change.after, Some(&self.names))),
             };
-            let mut lines = self.lines();
-            if self.how == How::Lines {
-                lines.path(&change.path);
-            }
-            lines.text(&text);
-            self.end(&mut lines);
+            self.lines.line(|lines| {
+                if self.how == How::Lines {
+                    lines.path(&change.path);
+                }
+                lines.text(&text);
+            });
         }
     }
 
     fn trouble(&self, event: &str, path: &[u8], why: &str) {
         if self.how == How::Json {
-            let why = why.trim_start_matches(": ");
-            let (path, path_bytes) = path_text(path);
-            let mut value = json!({"event": event, "path": path, "why": why});
-            if let Some(bytes) = path_bytes {
-                value["path_bytes"] = bytes.into();
-            }
-            return self.json(&value);
+            return self.lines.event(event, path, Some(why.trim_start_matches(": ")));
         }
         let blank = if why.starts_with(':') { "" } else { " " };
         say(format_args!("pwalk: {}{blank}{why}", shown(path)));
@@ -100,7 +76,7 @@ impl Told {
 
     /// The run was refused, or ended by an error.
     pub(super) fn failed(&self, error: &RepairError) {
-        self.json(&json!({"event": "failed", "why": error.to_string()}));
+        self.lines.json(&json!({"event": "failed", "why": error.to_string()}));
     }
 
     /// What it all came to.
@@ -116,7 +92,7 @@ impl Told {
             self.trouble("no_group", root, &why);
         }
         if self.how == How::Json {
-            return self.json(&as_json(s));
+            return self.lines.json(&as_json(s));
         }
         if !self.quiet {
             tell(s, show);

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use pwalk_engine::{
     Batch, Context, Descend, Descent, Dir, Ended, Frontier, Mounts, Needs, Options, Outcome, Silent, Sink, Totals,
-    Visitor, WalkError, fold, join,
+    Visitor, WalkError, fold,
 };
 use pwalk_fs::{Errno, Freshness, Kind, Links, remove, set_times, stat_at};
 
@@ -76,17 +76,10 @@ struct Sweeping(Arc<Common>);
 struct Sweeper(Arc<Common>);
 
 impl Sweeper {
-    fn path(dir: &Dir<Swept>, name: &[u8]) -> Vec<u8> {
-        let mut path = Vec::new();
-        dir.path_into(&mut path);
-        join(&mut path, name);
-        path
-    }
-
     /// Removes a name, or says that it would.
     fn remove(&self, cx: &Context<'_, Self>, dir: &Arc<Dir<Swept>>, name: &CStr, kind: Kind) {
         let shared = &self.0.shared;
-        let path = || Self::path(dir, name.to_bytes());
+        let path = || dir.path_of(name.to_bytes());
         if !shared.options.dry_run {
             let removed = match cx.fd(dir) {
                 Ok(fd) => remove(fd.as_fd(), name, kind),

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 
 use pwalk_engine::{
-    Batch, Context, Descend, Descent, Dir, DirFd, Held, Mounts, Operand, Reserved, Totals, Visitor, WalkError, join,
+    Batch, Context, Descend, Descent, Dir, DirFd, Held, Mounts, Operand, Reserved, Totals, Visitor, WalkError,
 };
 use pwalk_fs::{Errno, Kind, Links, Meta, stat_path};
 
@@ -84,12 +84,7 @@ impl Spot {
     /// The path of an entry of the source.
     pub(crate) fn path(&self, name: &CStr) -> Vec<u8> {
         match &self.source {
-            Source::Walked(dir, _) => {
-                let mut path = Vec::new();
-                dir.path_into(&mut path);
-                join(&mut path, name.to_bytes());
-                path
-            }
+            Source::Walked(dir, _) => dir.path_of(name.to_bytes()),
             Source::Given(_, path) => path.clone(),
         }
     }
@@ -285,10 +280,11 @@ impl Visitor for Worker {
             Err(error) => {
                 let errno = error.errno.unwrap_or(Errno::STALE);
                 for (name, _) in names {
-                    let mut path = Vec::new();
-                    dir.path_into(&mut path);
-                    join(&mut path, name.to_bytes());
-                    self.fail(cx, &path, Failure::Source { what: "open the directory of", errno });
+                    self.fail(
+                        cx,
+                        &dir.path_of(name.to_bytes()),
+                        Failure::Source { what: "open the directory of", errno },
+                    );
                 }
                 return;
             }
