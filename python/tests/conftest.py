@@ -1,11 +1,16 @@
 """What several files of tests begin with."""
 
 import os
+import signal
 
 import pytest
 
 import pwalk
 from copied import BIG
+
+
+# A job in a shell's background ignores Ctrl-C, and Python with it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

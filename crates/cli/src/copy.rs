@@ -193,12 +193,19 @@ pub(crate) fn run(args: &CopyArgs) -> anyhow::Result<Exit> {
     let out = Out::new();
     let told = Arc::new(Told::new(&out, &cancel, args));
     let listener: Arc<dyn Listener> = Arc::clone(&told) as Arc<dyn Listener>;
+    // A DST that is a directory by now and was none before.
+    let is_dir = || args.paths.last().is_some_and(|path| path.is_dir());
+    let was_dir = is_dir() || args.no_target_directory;
+    let is_new = || !was_dir && is_dir();
     let done = options(args, &cancel, &show).and_then(|options| copy(&options, &listener, &show));
     show.finish();
     match done {
         Ok(summary) => {
             told.summary(&summary, &show);
             told.flush();
+            if interrupted(&summary) {
+                told.advise(is_new(), &show);
+            }
             Ok(match out.exit(summary.ended, !summary.is_complete())? {
                 // Nobody read the rest of what was told; what was copied was.
                 Exit::Failed => Exit::Partial,
@@ -212,6 +219,13 @@ pub(crate) fn run(args: &CopyArgs) -> anyhow::Result<Exit> {
                 return Err(Usage(error.to_string()).into());
             }
             show.say(&format!("pwalk: {error}"));
+            if !args.quiet && !args.json {
+                let halted = matches!(error, CopyError::Halted { .. });
+                show.say(if halted { "PARTIAL: it was stopped" } else { "PARTIAL: nothing was copied" });
+            }
+            if matches!(error, CopyError::Halted { .. }) {
+                told.advise(is_new(), &show);
+            }
             Ok(Exit::Partial)
         }
     }

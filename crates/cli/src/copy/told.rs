@@ -44,7 +44,18 @@ impl Told {
     /// The run was refused, or ended by an error; for people that is told where errors are.
     pub(super) fn failed(&self, error: &CopyError) {
         if self.is_json {
-            self.lines.json(&json!({"event": "failed", "why": error.to_string()}));
+            let why = error.to_string();
+            self.lines.json(&json!({"event": "failed", "why": why}));
+            self.lines.json(&json!({"event": "done", "verdict": "PARTIAL", "why": why}));
+        }
+    }
+
+    /// How to go on with what was stopped.
+    pub(super) fn advise(&self, is_new: bool, show: &Show) {
+        if !self.quiet && !self.is_json {
+            // The same command would now copy into what it began.
+            let options = if is_new { "-T and --resume" } else { "--resume" };
+            show.say(&format!("  go on with the same command and {options}"));
         }
     }
 
@@ -161,9 +172,6 @@ fn tell(s: &CopySummary, show: &Show) {
             "  {} of others now belong to you: only root can give files away",
             plural(s.disowned, "entry", "entries")
         ));
-    }
-    if interrupted(s) {
-        show.say("  go on with the same command and --resume");
     }
 }
 

@@ -3,6 +3,7 @@
 //! A file (TOML or YAML) comes last, then the environment (`PWALK_COPY_STRATEGY`, `PWALK_COPY_BUFFER_SIZE_KB`, `PWALK_COPY_MAX_WORKERS`), then
 //! whoever calls.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use config::builder::DefaultState;
@@ -13,6 +14,9 @@ use serde::Deserialize;
 use super::error::CopyError;
 use super::options::CopyOptions;
 use super::strategy::strategy;
+
+/// The names of what can be set.
+const KEYS: [&str; 3] = ["copy_strategy", "copy_buffer_size_kb", "copy_max_workers"];
 
 /// What can be set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -42,7 +46,13 @@ impl Config {
         }
         builder = builder.add_source(Environment::with_prefix("PWALK").try_parsing(true));
         let failed = |why: config::ConfigError| CopyError::Config { path: path.clone(), why: why.to_string() };
-        let config: Self = builder.build().and_then(config::Config::try_deserialize).map_err(failed)?;
+        let all = builder.build().map_err(failed)?;
+        let keys: HashMap<String, config::Value> = all.clone().try_deserialize().map_err(failed)?;
+        if let Some(key) = keys.keys().find(|key| key.starts_with("copy_") && !KEYS.contains(&key.as_str())) {
+            let why = format!("there is no setting {key}; there are {}", KEYS.join(", "));
+            return Err(CopyError::Config { path, why });
+        }
+        let config: Self = all.try_deserialize().map_err(failed)?;
         config.check().map_err(|why| CopyError::Config { path: path.clone(), why })?;
         Ok(config)
     }

@@ -85,6 +85,18 @@ pub enum CopyError {
         /// What they would become.
         target: Vec<u8>,
     },
+    /// The source is in the directory that its copy is to become.
+    #[error(
+        "cannot copy {} over {}, which it is in: it would be changed while it is read",
+        shown(source_path),
+        shown(target)
+    )]
+    OverItself {
+        /// The source.
+        source_path: Vec<u8>,
+        /// What it is in.
+        target: Vec<u8>,
+    },
     /// The destination is in the source.
     #[error("cannot copy {} into itself, to {}", shown(source_path), shown(target))]
     InItself {
@@ -106,7 +118,7 @@ pub enum CopyError {
         what: &'static str,
     },
     /// It cannot go on: the target is full or read-only.
-    #[error("stopped at {}: {errno}; what was copied is whole: cure that and go on with --resume", shown(path))]
+    #[error("stopped at {}: {errno}; what was copied is whole: cure that and go on (--resume)", shown(path))]
     Halted {
         /// The entry.
         path: Vec<u8>,

@@ -295,13 +295,16 @@ impl Worker {
         let Opened { file, meta, standing, .. } = opened;
         let keep = self.shared.options.keep;
         let attributes = keep.read(file.as_fd(), &mut self.names)?;
-        if self.shared.options.verify {
-            super::verify::same(file.as_fd(), draft.fd.as_fd(), self.with_buffer())?;
-        }
+        let verified = if self.shared.options.verify {
+            super::verify::same(file.as_fd(), draft.fd.as_fd(), self.with_buffer())
+        } else {
+            Ok(())
+        };
         let now = stat_quick(file).map_err(source("look at"))?;
         if is_other(meta, &now) {
             return Err(Failure::Changed);
         }
+        verified?;
         let mut lost = Vec::new();
         keep.set(draft.fd.as_fd(), meta, &attributes, draft.fresh, |why| lost.push(why));
         if self.shared.options.fsync == Fsync::Each {

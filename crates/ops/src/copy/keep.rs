@@ -5,7 +5,8 @@ use std::ffi::{CStr, CString};
 use std::os::fd::BorrowedFd;
 
 use pwalk_fs::{
-    Errno, Kind, Meta, attribute_of, list_attributes, remove_attribute, set_attribute, set_mode, set_owner, set_times,
+    ACCESS_ACL, Acl, AclTag, Errno, Kind, Meta, attribute_of, list_attributes, remove_attribute, set_attribute,
+    set_mode, set_owner, set_times,
 };
 
 use super::error::{Failure, source};
@@ -39,14 +40,15 @@ impl Keep {
 
     /// Reads the attributes of a source that are to be kept. `names` is room.
     pub(crate) fn read(self, fd: BorrowedFd<'_>, names: &mut Vec<u8>) -> Result<Attributes, Failure> {
-        if !self.xattr && !self.acl {
+        if !self.xattr && !self.acl && !self.mode {
             return Ok(Attributes::new());
         }
         list_attributes(fd, names).map_err(source("list the attributes of"))?;
         let mut found = Attributes::new();
         for name in names.split_inclusive(|byte| *byte == 0) {
             let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
-            if !self.keeps(name) {
+            // Of a list that is not kept the mode must be known.
+            if !(self.keeps(name) || self.mode && name == ACCESS_ACL) {
                 continue;
             }
             // One that is gone by now is none.
@@ -83,6 +85,11 @@ impl Keep {
             lost(Failure::NotKept { what: "set of attributes", word: "xattr", errno });
         }
         for (name, value) in attributes {
+            let is_list = name.as_c_str() == ACCESS_ACL;
+            if !self.keeps(name) {
+                mode = if is_list { without_list(mode, value) } else { mode };
+                continue;
+            }
             if let Err(errno) = set_attribute(fd, name, value)
                 // The label is the target's own policy's to give.
                 && name.to_bytes() != b"security.selinux"
@@ -94,6 +101,7 @@ impl Keep {
                     b"security.capability" => ("capabilities", "xattr"),
                     _ => ("extended attribute", "xattr"),
                 };
+                mode = if is_list { without_list(mode, value) } else { mode };
                 lost(Failure::NotKept { what, word, errno });
             }
         }
@@ -124,6 +132,13 @@ impl Keep {
         }
         Ok(())
     }
+}
+
+/// The mode of what loses its access control list. The group's bits are the most that anybody in the list may: without it the group
+/// would have them all.
+fn without_list(mode: u32, list: &[u8]) -> u32 {
+    let group = Acl::from_xattr(list).and_then(|acl| acl.0.iter().find(|entry| entry.tag == AclTag::GroupObj).copied());
+    group.map_or(mode, |group| mode & !0o070 | mode & (u32::from(group.perm) << 3) & 0o070)
 }
 
 /// Sets owner and group; who may not give files away sets at least the group.

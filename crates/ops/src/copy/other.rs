@@ -18,6 +18,7 @@ use super::error::{Failure, source, target};
 use super::file::{Became, Standing};
 use super::keep::{Attributes, Fresh};
 use super::links::Copied;
+use super::options::Existing;
 use super::visitor::{Spot, Worker};
 
 impl Worker {
@@ -157,14 +158,23 @@ impl Worker {
     /// Makes a name one more of a copy.
     pub(crate) fn link(&self, spot: &Spot, name: &CStr, copied: &Copied, standing: Standing) -> Result<(), Failure> {
         let Some(place) = &spot.place else { return Ok(()) };
-        if matches!(standing, Standing::Stays(id) if id == copied.id || self.shared.options.existing != super::Existing::Overwrite)
-        {
+        let existing = self.shared.options.existing;
+        let stays = matches!(standing, Standing::Stays(_)) && existing != Existing::Overwrite;
+        if standing == Standing::Stays(copied.id) || stays && existing != Existing::Update {
             return Ok(());
         }
         let (from, to) = (self.shared.places.fd(&copied.place)?, self.shared.places.fd(place)?);
         let first = pin(from.as_fd(), &copied.name).map_err(target("find the first name of"))?;
-        if stat_fd(&first, Freshness::Fresh).map_err(target("look at"))?.id() != copied.id {
+        let copy = stat_fd(&first, Freshness::Fresh).map_err(target("look at"))?;
+        if copy.id() != copied.id {
             return Err(Failure::Swapped);
+        }
+        if stays {
+            // What is newer stays a file of its own; what is the same becomes one with the copy.
+            let there = stat_at(to.as_fd(), spot.target(name), Links::NoFollow, Freshness::Fresh);
+            if there.is_ok_and(|there| (there.size, there.mtime) != (copy.size, copy.mtime)) {
+                return Ok(());
+            }
         }
         let source_name = name;
         let name = spot.target(name);

@@ -158,8 +158,6 @@ pub(crate) struct Places {
     fds: Fds<Place>,
     /// Who we are: owner and group of what we make.
     ids: (u32, u32),
-    /// Directories that do not have their names yet.
-    unnamed: Mutex<HashMap<(u64, u64), Arc<Place>>>,
     /// Directories that were found closed to us and are open while they are filled.
     widened: Mutex<HashMap<(u64, u64), Arc<Place>>>,
 }
@@ -167,7 +165,7 @@ pub(crate) struct Places {
 impl Places {
     pub(crate) fn new(max_open: usize) -> Self {
         let ids = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-        Self { fds: Fds::new(Some(max_open), false).0, ids, unnamed: Mutex::default(), widened: Mutex::default() }
+        Self { fds: Fds::new(Some(max_open), false).0, ids, widened: Mutex::default() }
     }
 
     /// A directory that is there, by the path that the user gave.
@@ -227,23 +225,7 @@ impl Places {
             }
         }
         let place = self.keep(Some(above), name, fd, &meta, is_made, Some(false), Some((staged, is_new)));
-        self.unnamed().insert(place.id, Arc::clone(&place));
         Ok(place)
-    }
-
-    fn unnamed(&self) -> MutexGuard<'_, HashMap<(u64, u64), Arc<Place>>> {
-        self.unnamed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Gives those directories their names that have none yet: at the end of a run that was stopped, when nobody writes any more and what is
-    /// in them is whole. What a killed run had left stays for the next.
-    pub(crate) fn name_rest(&self) {
-        let rest: Vec<_> = self.unnamed().values().cloned().collect();
-        for place in rest.iter().filter(|place| !place.is_leftover()) {
-            if let Err(why) = self.name(place) {
-                tracing::warn!(%why, "a directory keeps the name that it has while it is filled");
-            }
-        }
     }
 
     /// Removes from a directory that a killed run had left what this run does not know to be whole.
@@ -280,7 +262,6 @@ impl Places {
             Ok(()) => {
                 // Release: pairs with `Node::name`.
                 place.naming.store(NAMED, Release);
-                self.unnamed().remove(&place.id);
                 Ok(())
             }
             Err(errno) => {

@@ -43,7 +43,12 @@ pub(crate) fn sweep(shared: &Arc<Shared>, parts: &[Part], walk: &Options) -> End
         let places = Places::new(256);
         let Ok(source) = CString::new(part.source.as_slice()) else { continue };
         let Ok(source) = places.root(&source) else { continue };
-        let sink = Sweeping(Arc::new(Common { shared: Arc::clone(shared), places, source }));
+        let sink = Sweeping(Arc::new(Common {
+            shared: Arc::clone(shared),
+            stays_on_one: walk.mounts == Mounts::Stay,
+            places,
+            source,
+        }));
         let walk = Options { mounts: Mounts::Stay, max_depth: None, ..walk.clone() };
         let frontier = Frontier {
             unread_roots: vec![0],
@@ -59,8 +64,16 @@ pub(crate) fn sweep(shared: &Arc<Shared>, parts: &[Part], walk: &Options) -> End
     ended
 }
 
+fn path_of(dir: &Dir<Swept>) -> Vec<u8> {
+    let mut path = Vec::new();
+    dir.path_into(&mut path);
+    path
+}
+
 struct Common {
     shared: Arc<Shared>,
+    /// Whether the copy stayed on the source's file system.
+    stays_on_one: bool,
     places: Places,
     source: Arc<Place>,
 }
@@ -107,17 +120,26 @@ impl Visitor for Sweeper {
         let swept = |source| Swept { source };
         let Some(parent) = parent else { return (swept(Some(Arc::clone(&common.source))), Descend::Into) };
         let Some(above) = &parent.source else { return (swept(None), Descend::Into) };
-        match common.places.find(above, dir.c_name()) {
+        let stays = || (swept(Some(Arc::clone(above))), Descend::Skip);
+        let found = common.places.find(above, dir.c_name());
+        if dir.meta().is_some_and(|meta| meta.mount_root == Some(true)) {
+            // Something else is mounted there; that the source has nothing of the kind is said.
+            if matches!(found, Ok(None)) && common.shared.options.mirror {
+                common.shared.fail(&path_of(dir), &Failure::Remove(Errno::BUSY));
+            }
+            return stays();
+        }
+        match found {
+            // What is mounted in the source was not copied.
+            Ok(Some(source)) if source.id.0 != above.id.0 && common.stays_on_one => stays(),
             Ok(Some(source)) => (swept(Some(source)), Descend::Into),
             Ok(None) | Err(Failure::InTheWay(_)) if common.shared.options.mirror || is_unfilled(dir.name()) => {
                 (swept(None), Descend::Into)
             }
-            Ok(None) | Err(Failure::InTheWay(_)) => (swept(Some(Arc::clone(above))), Descend::Skip),
+            Ok(None) | Err(Failure::InTheWay(_)) => stays(),
             Err(_) => {
-                let mut path = Vec::new();
-                dir.path_into(&mut path);
-                common.shared.fail(&path, &Failure::Remove(Errno::ACCESS));
-                (swept(Some(Arc::clone(above))), Descend::Skip)
+                common.shared.fail(&path_of(dir), &Failure::Remove(Errno::ACCESS));
+                stays()
             }
         }
     }
@@ -157,10 +179,8 @@ impl Visitor for Sweeper {
                 if let (Some(meta), Ok(fd)) = (dir.meta(), cx.fd(dir))
                     && let Err(errno) = set_times(fd.as_fd(), meta.atime, meta.mtime)
                 {
-                    let mut path = Vec::new();
-                    dir.path_into(&mut path);
                     let why = Failure::NotKept { what: "times", word: "timestamps", errno };
-                    self.0.shared.fail(&path, &why);
+                    self.0.shared.fail(&path_of(dir), &why);
                 }
             }
             _ => {}

@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 use pwalk_engine::trim_root;
-use pwalk_fs::{Errno, Freshness, Links, Meta, open_root, space, stat_at, stat_fd, stat_path};
+use pwalk_fs::{Errno, Freshness, Kind, Links, Meta, open_root, space, stat_at, stat_fd, stat_path};
 
 use super::CopyOptions;
 use super::error::CopyError;
@@ -137,7 +137,30 @@ fn check(part: &Part, options: &CopyOptions, places: &Places) -> Result<(), Copy
         let target = options.destination.clone();
         return Err(CopyError::InItself { source_path: part.source.clone(), target });
     }
-    let there = part.target.name.as_ref().map(|name| stat_at(dir.as_fd(), name, Links::NoFollow, Freshness::Fresh));
+    let look = |name: &CString, links| stat_at(dir.as_fd(), name, links, Freshness::Fresh);
+    let there = part.target.name.as_ref().map(|name| look(name, Links::NoFollow));
+    let becomes = match &there {
+        None => Some(place.id),
+        Some(Ok(there)) if there.kind().is_dir() && there.id() != part.meta.id() => Some(there.id()),
+        Some(_) => None,
+    };
+    if let (Some(id), true) = (becomes, part.meta.kind().is_dir()) {
+        let errno = |errno| CopyError::Source { path: part.source.clone(), errno };
+        let path = CString::new(part.source.as_slice()).map_err(|_| errno(Errno::INVAL))?;
+        // One that cannot be opened cannot be copied either, which is told then.
+        if let Ok(source) = open_root(&path)
+            && is_within(source.as_fd(), id)?
+        {
+            return Err(CopyError::OverItself { source_path: part.source.clone(), target: part.path.clone() });
+        }
+    }
+    if let (Some(name), Some(Ok(link))) = (&part.target.name, &there)
+        && link.kind() == Kind::Symlink
+        && link.id() != part.meta.id()
+        && look(name, Links::Follow).is_ok_and(|there| there.id() == part.meta.id())
+    {
+        return Err(failed(format!("it is a link to the same file: {}", crate::shown::shown(&part.source))));
+    }
     match there {
         Some(Ok(there)) if there.id() == part.meta.id() && part.meta.kind().is_dir() => {
             Err(failed(format!("it is the same directory as {}", crate::shown::shown(&part.source))))

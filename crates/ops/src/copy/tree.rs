@@ -139,9 +139,6 @@ impl<'a> Tree<'a> {
         let walk = Options { max_depth, threads, ..self.walk.clone() };
         let Ok(outcome) = fold(Copying(Arc::clone(&self.shared)), frontier, &walk, &Watching { tree: self });
         self.ended = outcome.ended;
-        if outcome.ended != Ended::Whole {
-            self.shared.places.name_rest();
-        }
         self.shared.places.narrow_rest();
         self.snapshots += outcome.snapshots;
         self.workers = self.workers.max(outcome.workers);

@@ -256,7 +256,12 @@ impl Visitor for Worker {
         });
         cx.count_calls(4);
         match made {
-            Ok(folder) => (folder, Descend::Into),
+            Ok(folder) => {
+                if folder.place.is_none() && self.shared.options.dry_run {
+                    self.would_make(dir);
+                }
+                (folder, Descend::Into)
+            }
             Err(why) => {
                 self.fail_dir(cx, dir, why);
                 (Folder { place: None, attributes: Attributes::new() }, Descend::Skip)
@@ -306,7 +311,8 @@ impl Visitor for Worker {
 
     fn filled(&mut self, cx: &mut Context<'_, Self>, dir: &Arc<Dir<Folder>>) {
         let Some(Folder { place: Some(place), .. }) = dir.state() else { return };
-        if self.shared.options.dry_run || (place.is_leftover() && cx.is_stopping()) {
+        // Files were left out if the run is being stopped: the next one goes on in it.
+        if self.shared.options.dry_run || cx.is_stopping() {
             return;
         }
         let places = &self.shared.places;

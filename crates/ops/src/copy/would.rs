@@ -3,13 +3,13 @@
 use std::ffi::CStr;
 use std::sync::atomic::Ordering::Relaxed;
 
-use pwalk_engine::Context;
+use pwalk_engine::{Context, Dir};
 use pwalk_fs::{Freshness, Links, stat_at};
 
 use super::Event;
 use super::error::{Failure, source};
 use super::file::Standing;
-use super::visitor::{Spot, Worker};
+use super::visitor::{Folder, Spot, Worker};
 
 impl Worker {
     /// Looks what would become of an entry.
@@ -17,6 +17,14 @@ impl Worker {
         if let Err(why) = self.try_would(spot, name) {
             self.fail(cx, &spot.path(name), why);
         }
+    }
+
+    /// A directory would be made.
+    pub(crate) fn would_make(&self, dir: &Dir<Folder>) {
+        let mut path = Vec::new();
+        dir.path_into(&mut path);
+        self.shared.counts.dirs.fetch_add(1, Relaxed);
+        self.shared.listener.hear(&Event::Would { path: &path, replaces: false });
     }
 
     fn try_would(&self, spot: &Spot, name: &CStr) -> Result<(), Failure> {

@@ -237,7 +237,8 @@ fn a_dry_run_tells_and_does_nothing() {
         assert!(ran.stderr.contains("nothing was done"), "{}", ran.stderr);
     }
     let ran = copy_to(&["-n", "--json"], &place.source, &place.beside("new")).expect(0);
-    assert_eq!(json_lines(ran.text()).iter().filter(|event| event["event"] == "would_copy").count(), 4);
+    assert_eq!(json_lines(ran.text()).iter().filter(|event| event["event"] == "would_copy").count(), 5);
+    assert_eq!(done(&ran)["directories"], 1);
     assert_eq!(done(&ran)["dry_run"], true);
     let lost = losses(&before, &look(place.tree.path()));
     assert!(lost.iter().all(|(_, what, _)| what == "accessed"), "{lost:#?}");
