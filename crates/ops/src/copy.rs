@@ -199,6 +199,8 @@ const RESERVED: usize = 24;
 const FEW: usize = 400;
 /// Descriptors that a worker needs at once.
 const EACH: usize = 5;
+/// Workers, at the most, that have a file open.
+const MOST: usize = 256;
 
 /// Copies.
 ///
@@ -219,7 +221,8 @@ pub fn run(
     let walk = walk(options, budget, is_tight);
     let parts = target::parts(options, &places)?;
     let totals = count::check_room(&parts, options, &places, &walk)?;
-    let shared = Arc::new(Shared::new(options, places, is_tight, listener));
+    let spare = (budget / 20 * 3).saturating_sub(MOST);
+    let shared = Arc::new(Shared::new(options, places, is_tight, spare, listener));
     let mut tree = Tree::new(Arc::clone(&shared), parts.clone(), walk.clone(), watcher);
     tree.totals = totals;
     tree.begun = begun;

@@ -15,16 +15,18 @@ use super::visitor::{Spot, Worker, count};
 impl Worker {
     /// Copies some entries of a directory that are no directories.
     pub(crate) fn group(&mut self, cx: &mut Context<'_, Self>, spot: &Arc<Spot>, names: &[(CString, Kind)]) {
-        if names.len() == 1 || self.shared.is_tight || self.shared.options.dry_run {
-            for (name, kind) in names {
-                if !cx.is_stopping() {
-                    self.entry(cx, spot, name, *kind, names.len() == 1);
-                }
+        let is_one = names.len() == 1 || self.shared.is_tight || self.shared.options.dry_run;
+        // Where descriptors are few, one after the other.
+        let at_once = if is_one { 0 } else { self.shared.take_spare(names.len()) };
+        for some in names.chunks(at_once.max(1)) {
+            if let ([(name, kind)], false) = (some, cx.is_stopping()) {
+                self.entry(cx, spot, name, *kind, names.len() == 1);
+            } else {
+                let opened = self.open_all(cx, spot, some);
+                self.fill_all(cx, spot, opened);
             }
-        } else {
-            let opened = self.open_all(cx, spot, names);
-            self.fill_all(cx, spot, opened);
         }
+        self.shared.give_spare(at_once);
         self.tally.tell(&self.shared.counts);
     }
 

@@ -1,7 +1,7 @@
 //! What all workers of one copy share.
 
 use std::ffi::CString;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::SystemTime;
 
@@ -87,6 +87,8 @@ pub(crate) struct Shared {
     pub(crate) is_root: bool,
     /// Whether descriptors are so few that nothing may wait with some open.
     pub(crate) is_tight: bool,
+    /// Files that may be open at once beside one for each worker.
+    spare: AtomicUsize,
     /// Numbers for names that do not stay.
     pub(crate) temporary: AtomicU64,
     /// Of the parts that are copied now, where to.
@@ -107,7 +109,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(options: &CopyOptions, places: Places, is_tight: bool, listener: &Arc<dyn Listener>) -> Self {
+    pub(crate) fn new(
+        options: &CopyOptions,
+        places: Places,
+        is_tight: bool,
+        spare: usize,
+        listener: &Arc<dyn Listener>,
+    ) -> Self {
         Self {
             options: options.clone(),
             places,
@@ -121,6 +129,7 @@ impl Shared {
             begun: now() - 1,
             is_root: rustix::process::geteuid().is_root(),
             is_tight,
+            spare: AtomicUsize::new(spare),
             temporary: AtomicU64::new(0),
             targets: RwLock::default(),
             destinations: RwLock::default(),
@@ -131,6 +140,16 @@ impl Shared {
             put_off: AtomicU64::new(0),
             is_second: AtomicBool::new(false),
         }
+    }
+
+    /// Takes leave to have as many as `want` files open, or fewer; to be given back.
+    pub(crate) fn take_spare(&self, want: usize) -> usize {
+        let taken = self.spare.fetch_update(Relaxed, Relaxed, |spare| Some(spare - want.min(spare)));
+        taken.map_or(0, |spare| want.min(spare))
+    }
+
+    pub(crate) fn give_spare(&self, files: usize) {
+        self.spare.fetch_add(files, Relaxed);
     }
 
     pub(crate) fn set_targets(&self, targets: Vec<Target>) {

@@ -3,6 +3,7 @@
 use std::fs::{create_dir, create_dir_all, hard_link, read, write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use pwalk_testkit::is_root;
@@ -10,7 +11,7 @@ use rustix::process::Signal;
 
 use super::kinds::noise;
 use super::{Place, assert_same, copy, copy_to, done, look, unfinished};
-use crate::common::{Running, in_mounts_of_thread, json_lines, oracle, pwalk};
+use crate::common::{PWALK, Running, in_mounts_of_thread, json_lines, oracle, pwalk, run};
 
 #[test]
 fn a_source_is_not_copied_over_the_directory_that_it_is_in() {
@@ -154,4 +155,29 @@ fn whatever_goes_wrong_the_last_object_says_so() {
     write(&settings, "copy_stratgy = \"auto\"\n").unwrap();
     let ran = copy([Path::new("--config"), &settings, &place.source, &place.beside("x")]).expect(2);
     assert!(ran.stderr.contains("copy_stratgy") && ran.stderr.contains("copy_strategy"), "{}", ran.stderr);
+}
+
+#[test]
+fn many_workers_with_few_descriptors_copy_everything() {
+    let place = Place::with(|root| {
+        for dir in 0..40 {
+            create_dir(root.join(dir.to_string())).unwrap();
+            for file in 0..60 {
+                write(root.join(format!("{dir}/{file}")), noise(file, 2_000)).unwrap();
+            }
+        }
+    });
+    for (descriptors, workers) in [("420", "40"), ("450", "64"), ("1500", "120"), ("3000", "256")] {
+        let target = place.beside(&format!("{descriptors}-{workers}"));
+        let mut command = Command::new("sh");
+        let limited = format!("ulimit -n {descriptors}; exec \"$@\"");
+        command.args(["-c", &limited, "sh", PWALK, "copy", "-T", "--workers", workers]);
+        run(command.arg(&place.source).arg(&target)).expect(0);
+        assert_same(&place.source, &target);
+        // Over what is there, where files have no names at first.
+        let mut command = Command::new("sh");
+        command.args(["-c", &limited, "sh", PWALK, "copy", "-T", "--workers", workers]);
+        run(command.arg(&place.source).arg(&target)).expect(0);
+        assert_same(&place.source, &target);
+    }
 }
