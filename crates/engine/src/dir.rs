@@ -156,10 +156,16 @@ impl<S> Dir<S> {
         self.build_path(out, true);
     }
 
-    /// The path of an entry of it.
-    pub fn path_of(&self, name: &[u8]) -> Vec<u8> {
+    /// Its path: the root as it was given, then the names.
+    pub fn path(&self) -> Vec<u8> {
         let mut path = Vec::new();
         self.path_into(&mut path);
+        path
+    }
+
+    /// The path of an entry of it.
+    pub fn path_of(&self, name: &[u8]) -> Vec<u8> {
+        let mut path = self.path();
         join(&mut path, name);
         path
     }

@@ -85,9 +85,7 @@ impl<'a, V: Visitor> Hands<'a, V> {
     /// Reports an error of `dir` itself.
     pub(crate) fn report_dir(&self, op: Op, lost: &Lost, dir: &Dir<V::State>) {
         let (class, errno) = classify(op, lost);
-        let mut path = Vec::new();
-        dir.path_into(&mut path);
-        self.report(op, class, errno, path);
+        self.report(op, class, errno, dir.path());
     }
 
     /// An entry of `dir` could not be described. It counts as an entry unless it is gone.

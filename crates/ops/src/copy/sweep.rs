@@ -64,12 +64,6 @@ pub(crate) fn sweep(shared: &Arc<Shared>, parts: &[Part], walk: &Options) -> End
     ended
 }
 
-fn path_of(dir: &Dir<Swept>) -> Vec<u8> {
-    let mut path = Vec::new();
-    dir.path_into(&mut path);
-    path
-}
-
 struct Common {
     shared: Arc<Shared>,
     /// Whether the copy stayed on the source's file system.
@@ -125,7 +119,7 @@ impl Visitor for Sweeper {
         if dir.meta().is_some_and(|meta| meta.mount_root == Some(true)) {
             // Something else is mounted there; that the source has nothing of the kind is said.
             if matches!(found, Ok(None)) && common.shared.options.mirror {
-                common.shared.fail(&path_of(dir), &Failure::Remove(Errno::BUSY));
+                common.shared.fail(&dir.path(), &Failure::Remove(Errno::BUSY));
             }
             return stays();
         }
@@ -138,7 +132,7 @@ impl Visitor for Sweeper {
             }
             Ok(None) | Err(Failure::InTheWay(_)) => stays(),
             Err(_) => {
-                common.shared.fail(&path_of(dir), &Failure::Remove(Errno::ACCESS));
+                common.shared.fail(&dir.path(), &Failure::Remove(Errno::ACCESS));
                 stays()
             }
         }
@@ -180,7 +174,7 @@ impl Visitor for Sweeper {
                     && let Err(errno) = set_times(fd.as_fd(), meta.atime, meta.mtime)
                 {
                     let why = Failure::NotKept { what: "times", word: "timestamps", errno };
-                    self.0.shared.fail(&path_of(dir), &why);
+                    self.0.shared.fail(&dir.path(), &why);
                 }
             }
             _ => {}

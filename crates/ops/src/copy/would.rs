@@ -21,10 +21,8 @@ impl Worker {
 
     /// A directory would be made.
     pub(crate) fn would_make(&self, dir: &Dir<Folder>) {
-        let mut path = Vec::new();
-        dir.path_into(&mut path);
         self.shared.counts.dirs.fetch_add(1, Relaxed);
-        self.shared.listener.hear(&Event::Would { path: &path, replaces: false });
+        self.shared.listener.hear(&Event::Would { path: &dir.path(), replaces: false });
     }
 
     fn try_would(&self, spot: &Spot, name: &CStr) -> Result<(), Failure> {
