@@ -115,7 +115,7 @@ struct WhatArgs {
     /// Only show what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// What need not be kept: mode, ownership, timestamps, links, xattr, acl, all
+    /// What need not be kept: mode, ownership (nor setuid and setgid, which were the owner's), timestamps, links, xattr, acl, all
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     no_preserve: Vec<String>,
     /// Leave out .git directories
@@ -203,7 +203,7 @@ pub(crate) fn run(args: &CopyArgs) -> anyhow::Result<Exit> {
         Ok(summary) => {
             told.summary(&summary, &show);
             told.flush();
-            if interrupted(&summary) {
+            if interrupted(&summary) || summary.halted.is_some() {
                 told.advise(is_new(), &show);
             }
             Ok(match out.exit(summary.ended, !summary.is_complete())? {
@@ -220,11 +220,7 @@ pub(crate) fn run(args: &CopyArgs) -> anyhow::Result<Exit> {
             }
             show.say(&format!("pwalk: {error}"));
             if !args.quiet && !args.json {
-                let halted = matches!(error, CopyError::Halted { .. });
-                show.say(if halted { "PARTIAL: it was stopped" } else { "PARTIAL: nothing was copied" });
-            }
-            if matches!(error, CopyError::Halted { .. }) {
-                told.advise(is_new(), &show);
+                show.say("PARTIAL: nothing was copied");
             }
             Ok(Exit::Partial)
         }

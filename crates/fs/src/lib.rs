@@ -47,7 +47,7 @@ pub use make::{
     Replace, create_dir, create_file, create_link, create_node, create_unnamed, link_open, open_file, rename, umask,
 };
 pub use meta::{Freshness, Links, Meta, Time, stat_at, stat_fd, stat_path, stat_quick};
-pub use mounts::{Mount, Mounts, mount_list};
+pub use mounts::{Mount, Mounts, below, mount_list, place_of};
 pub use name::{May, is_empty_dir, may, read_link, remove};
 pub use open::{at_path, open_child, open_path, open_root, pin_above};
 pub use rustix::io::Errno;

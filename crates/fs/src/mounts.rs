@@ -5,9 +5,12 @@
 
 use std::collections::HashMap;
 use std::fs::read;
+use std::os::fd::BorrowedFd;
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::makedev;
+
+use crate::{mount_of, path_of};
 
 /// The list of mounts, read when it is asked for the first time.
 #[derive(Debug, Default)]
@@ -46,6 +49,32 @@ pub fn mount_list() -> Vec<Mount> {
     parse(&read("/proc/self/mountinfo").unwrap_or_default()).collect()
 }
 
+/// Where an open directory is in its file system: the device, and the path there, which is the same through whichever of several mounts it
+/// was reached. None if the kernel does not say.
+pub fn place_of(fd: BorrowedFd<'_>, mounts: &[Mount]) -> Option<(u64, Vec<u8>)> {
+    let (id, path) = (mount_of(fd).ok()?, path_of(fd).ok()?);
+    let mount = mounts.iter().find(|mount| mount.id == id)?;
+    let rest = below(&path, &mount.point)?;
+    let mut place = mount.root.clone();
+    if !rest.is_empty() {
+        if place.last() != Some(&b'/') {
+            place.push(b'/');
+        }
+        place.extend_from_slice(rest);
+    }
+    Some((mount.dev, place))
+}
+
+/// What is left of `path` below `top`, by components: nothing for `top` itself, none for what is not below it.
+pub fn below<'a>(path: &'a [u8], top: &[u8]) -> Option<&'a [u8]> {
+    let top = top.strip_suffix(b"/").unwrap_or(top);
+    match path.strip_prefix(top)? {
+        [] => Some(&[]),
+        [b'/', rest @ ..] => Some(rest),
+        _ => None,
+    }
+}
+
 /// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw`: the type follows a lone `-`.
 fn parse(list: &[u8]) -> impl Iterator<Item = Mount> {
     list.split(|byte| *byte == b'\n').filter_map(|line| {
@@ -82,6 +111,16 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn below_goes_by_components() {
+        assert_eq!(below(b"/a/b", b"/a"), Some(&b"b"[..]));
+        assert_eq!(below(b"/a", b"/a"), Some(&b""[..]));
+        assert_eq!(below(b"/a/b", b"/"), Some(&b"a/b"[..]));
+        assert_eq!(below(b"/", b"/"), Some(&b""[..]));
+        assert_eq!(below(b"/a/bc", b"/a/b"), None);
+        assert_eq!(below(b"/a", b"/a/b"), None);
+    }
 
     #[test]
     fn reads_the_kernels_list() {

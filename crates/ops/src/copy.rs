@@ -49,7 +49,7 @@ use pwalk_fs::{file_descriptor_limit, sync_file_system};
 
 pub use config::Config;
 pub use content::{Broken, Piece};
-pub use error::{CopyError, Failure};
+pub use error::{CopyError, Failure, Halt};
 pub use options::{BUFFER, CopyOptions, Existing, Fsync, Keep, Reflink, Sparse, read_patterns};
 pub use strategy::{
     Auto, Baseline, Buffered, Chunks, Parallel, Pipeline, Sendfile, Strategy, Workers, register_strategy, strategies,
@@ -171,6 +171,8 @@ pub struct CopySummary {
     pub workers: usize,
     /// How the walk ended.
     pub ended: Ended,
+    /// Why the copy could not go on, if it could not.
+    pub halted: Option<Halt>,
     /// The strategy.
     pub strategy: String,
     /// What was done otherwise than it was asked for.
@@ -184,7 +186,10 @@ pub struct CopySummary {
 impl CopySummary {
     /// Whether everything was copied, with all that should be kept.
     pub fn is_complete(&self) -> bool {
-        self.ended == Ended::Whole && self.failed + self.not_kept + self.unread == 0 && !self.is_mirror_refused
+        self.ended == Ended::Whole
+            && self.halted.is_none()
+            && self.failed + self.not_kept + self.unread == 0
+            && !self.is_mirror_refused
     }
 
     /// `COMPLETE` or `PARTIAL`.
@@ -205,8 +210,7 @@ const MOST: usize = 256;
 /// Copies.
 ///
 /// # Errors
-/// [`CopyError`]: what keeps it from beginning, and a target that is full. Trouble with single entries is told to `listener` and
-/// counted.
+/// [`CopyError`]: what keeps it from beginning. Trouble with single entries is told to `listener` and counted.
 pub fn run(
     options: &CopyOptions,
     listener: &Arc<dyn Listener>,
@@ -219,15 +223,29 @@ pub fn run(
     let is_tight = budget < FEW;
     let places = Places::new((budget / 10 * 3).clamp(8, 4096));
     let walk = walk(options, budget, is_tight);
-    let parts = target::parts(options, &places)?;
-    let totals = count::check_room(&parts, options, &places, &walk)?;
+    let target::Plan { parts, missing, mut obstacles } = target::plan(options, &places)?;
+    let totals = match count::check_room(&parts, options, &places, &walk) {
+        Err(error @ CopyError::NoRoom { .. }) if options.dry_run => {
+            obstacles.push(error.to_string());
+            None
+        }
+        counted => counted?,
+    };
     let spare = (budget / 20 * 3).saturating_sub(MOST);
     let shared = Arc::new(Shared::new(options, places, is_tight, spare, listener));
+    obstacles.into_iter().for_each(|why| shared.warn(format!("this could not be done: {why}")));
+    for (path, errno) in missing {
+        shared.fail(&path, &Failure::Source { what: "find", errno });
+    }
     let mut tree = Tree::new(Arc::clone(&shared), parts.clone(), walk.clone(), watcher);
     tree.totals = totals;
     tree.begun = begun;
-    options.strategy.copy_tree(&mut tree)?;
-    let is_mirror_refused = finish(&mut tree, options, &parts, &walk)?;
+    let done = options.strategy.copy_tree(&mut tree).and_then(|()| finish(&mut tree, options, &parts, &walk));
+    let (is_mirror_refused, halted) = match done {
+        Ok(is_mirror_refused) => (is_mirror_refused, None),
+        Err(CopyError::Halted(halt)) => (false, Some(halt)),
+        Err(error) => return Err(error),
+    };
     let of = |count: &std::sync::atomic::AtomicU64| count.load(Relaxed);
     let counts = &shared.counts;
     Ok(CopySummary {
@@ -248,6 +266,7 @@ pub fn run(
         elapsed: begun.elapsed(),
         workers: tree.workers,
         ended: tree.ended,
+        halted,
         strategy: options.strategy.name().to_owned(),
         warnings: std::mem::take(&mut *shared.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner)),
         is_dry: options.dry_run,

@@ -7,6 +7,7 @@
 mod result;
 pub(crate) mod strategy;
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -126,12 +127,15 @@ impl Stop {
 
 fn options(
     mut source: Vec<u8>,
-    destination: Vec<u8>,
+    mut destination: Vec<u8>,
     wishes: Wishes<'_>,
     count_first: bool,
     stop: &Arc<Stop>,
 ) -> PyResult<CopyOptions> {
     as_directory(&mut source);
+    if is_link_to_dir(&destination) {
+        as_directory(&mut destination);
+    }
     let exclude = Exclude::new(&wishes.exclude).map_err(|error| PyValueError::new_err(error.to_string()))?;
     let mut options = CopyOptions::new(vec![source], destination);
     let numbers = Config {
@@ -194,7 +198,6 @@ fn options(
 
 /// What is copied is a directory, also if a link leads to it: with a slash the kernel sees to that.
 fn as_directory(path: &mut Vec<u8>) {
-    use std::os::unix::ffi::OsStrExt;
     while path.len() > 1 && path.ends_with(b"/") {
         path.pop();
     }
@@ -202,6 +205,12 @@ fn as_directory(path: &mut Vec<u8>) {
     if !is_dir {
         path.push(b'/');
     }
+}
+
+/// Whether a link leads to a directory: then that is meant, as everywhere in Python.
+fn is_link_to_dir(path: &[u8]) -> bool {
+    let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
+    path.is_symlink() && path.is_dir()
 }
 
 /// What a word stands for.

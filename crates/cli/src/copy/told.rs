@@ -64,6 +64,9 @@ impl Told {
         if self.is_json {
             return self.lines.json(&as_json(s));
         }
+        if let Some(halt) = &s.halted {
+            show.say(&format!("pwalk: {halt}"));
+        }
         if !self.quiet {
             tell(s, show);
         } else if !s.is_complete() {
@@ -182,6 +185,6 @@ fn as_json(s: &CopySummary) -> Value {
         "skipped": s.skipped, "already": s.already, "removed": s.deleted, "failed": s.failed, "not_kept": s.not_kept,
         "owners_not_kept": s.disowned, "unread": s.unread, "snapshots_skipped": s.snapshots,
         "seconds": s.elapsed.as_secs_f64(), "workers": s.workers, "strategy": s.strategy, "warnings": s.warnings,
-        "mirror_refused": s.is_mirror_refused,
+        "mirror_refused": s.is_mirror_refused, "why": s.halted.as_ref().map(ToString::to_string),
     })
 }

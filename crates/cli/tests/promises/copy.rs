@@ -3,6 +3,7 @@
 //! What is compared is what the kernel says of both trees (`look.rs`), never what pwalk says of them; `cp -a` and `rsync -aHAXS` are the
 //! measure of what can be kept at all.
 
+mod again;
 mod edges;
 mod faithful;
 mod faults;

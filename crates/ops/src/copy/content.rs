@@ -2,6 +2,7 @@
 //!
 //! A way is told a range and copies it, in steps short enough to stop between them. It ends early only where the source does.
 
+use std::cell::Cell;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -41,6 +42,8 @@ pub struct Piece<'a> {
     buffer: &'a mut Vec<u8>,
     turn: u32,
     pace: Pace<'a>,
+    /// Whether somebody else may have moved the position of the file to write.
+    is_lent: Cell<bool>,
 }
 
 impl<'a> Piece<'a> {
@@ -63,6 +66,7 @@ impl<'a> Piece<'a> {
             buffer,
             turn: 0,
             pace,
+            is_lent: Cell::new(false),
         }
     }
 
@@ -104,6 +108,7 @@ impl<'a> Piece<'a> {
 
     /// The file to write, which is empty where nothing was written.
     pub fn target(&self) -> BorrowedFd<'a> {
+        self.is_lent.set(true);
         self.target
     }
 
@@ -213,7 +218,10 @@ impl<'a> Piece<'a> {
             // It writes at the descriptor's position, and that is shared as well.
             return Err(Broken::Way(Errno::INVAL));
         }
-        go_to(self.target, self.at).map_err(Broken::Write)?;
+        // A new file's position is its beginning until something is sent to it.
+        if self.at > 0 || self.is_lent.get() {
+            go_to(self.target, self.at).map_err(Broken::Write)?;
+        }
         self.in_kernel(|piece, step| send(piece.source, piece.target, piece.at, step))
     }
 

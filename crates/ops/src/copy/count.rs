@@ -89,7 +89,7 @@ pub(crate) fn check_room(
         let shares = options.reflink != super::Reflink::Never && group.iter().all(|part| part.meta.dev == place.id.0);
         let needed = if options.sparse == Sparse::Never { sizes.bytes } else { sizes.allocated };
         let is_new = !options.resume && group.iter().all(|part| part.is_absent(places));
-        if is_new && !shares && !options.dry_run {
+        if is_new && !shares {
             let no_room =
                 |needed, free, what| Err(CopyError::NoRoom { path: options.destination.clone(), needed, free, what });
             if needed > free.free {

@@ -64,7 +64,11 @@ impl Worker {
         let mut end = 0;
         for range in Ranges::of(file.as_fd(), meta, sparse) {
             let range = range?;
-            self.range(cx, (file.as_fd(), draft.fd.as_fd()), range, pair, false)?;
+            match self.range(cx, (file.as_fd(), draft.fd.as_fd()), range, pair, false) {
+                // It ended before its size, and may have none: if it was changed, that is seen when it is looked at again.
+                Err(Failure::Changed) if meta.blocks == 0 => return self.unsized_content(cx, file, draft),
+                done => done?,
+            }
             end = range.1;
         }
         if meta.size == 0 && meta.blocks == 0 {
@@ -76,7 +80,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Copies what has no size and may have content all the same, as the files of `/proc` do.
+    /// Copies what has no size and may have content all the same, as the files of `/proc` do, or a size that is not its own, as those of `/sys`.
     fn unsized_content(&mut self, cx: &Context<'_, Self>, file: &OwnedFd, draft: &Draft) -> Result<(), Failure> {
         let mut at = 0;
         loop {
@@ -118,7 +122,11 @@ impl Worker {
         if let Err(Broken::Way(errno)) = done {
             if pair.is_news() && errno != Errno::NODATA {
                 let name = options.strategy.name();
-                shared.warn(format!("strategy {name} does not work here ({errno}): a buffer is used instead"));
+                let why = match options.sparse {
+                    Sparse::Always => "only a buffer finds zeros (--sparse always)".to_owned(),
+                    _ => errno.to_string(),
+                };
+                shared.warn(format!("strategy {name} does not work here ({why}): a buffer is used instead"));
             }
             done = piece.by_buffer();
         }

@@ -105,8 +105,14 @@ pub enum CopyError {
         /// The destination.
         target: Vec<u8>,
     },
+    /// The destination cannot be written to.
+    #[error("cannot copy to {}: the file system is mounted read-only", shown(path))]
+    ReadOnly {
+        /// The destination.
+        path: Vec<u8>,
+    },
     /// There is not enough room.
-    #[error("not enough room at {}: {needed} {what} are needed and {free} are free; nothing was copied", shown(path))]
+    #[error("not enough room at {}: {needed} {what} are needed and {free} are free", shown(path))]
     NoRoom {
         /// The destination.
         path: Vec<u8>,
@@ -117,14 +123,19 @@ pub enum CopyError {
         /// `bytes` or `files`.
         what: &'static str,
     },
-    /// It cannot go on: the target is full or read-only.
-    #[error("stopped at {}: {errno}; what was copied is whole: cure that and go on (--resume)", shown(path))]
-    Halted {
-        /// The entry.
-        path: Vec<u8>,
-        /// What the kernel said.
-        errno: Errno,
-    },
+    /// It cannot go on: a strategy passes this on to [`run`](super::run), which tells of it in the summary.
+    #[error(transparent)]
+    Halted(Halt),
+}
+
+/// Why a copy had to end early: the target is full or became read-only.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("stopped at {}: {errno}; what was copied is whole: cure that and go on (--resume)", shown(path))]
+pub struct Halt {
+    /// The entry that it ended at.
+    pub path: Vec<u8>,
+    /// What the kernel said.
+    pub errno: Errno,
 }
 
 impl CopyError {

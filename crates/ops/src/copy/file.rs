@@ -152,6 +152,7 @@ impl Worker {
             && there.kind() == meta.kind()
             && there.size == meta.size
             && there.mtime == meta.mtime
+            && (is_second || self.is_verified(spot, name, meta.kind())?)
         {
             if !is_second {
                 self.left(&self.shared.counts.already, meta);
@@ -160,6 +161,19 @@ impl Worker {
             return Ok(Standing::Stays(there.id()));
         }
         Ok(Standing::Old)
+    }
+
+    /// Whether what seems to be copied already has the source's content, if that is to be looked at.
+    fn is_verified(&self, spot: &Spot, name: &CStr, kind: Kind) -> Result<bool, Failure> {
+        if !self.shared.options.verify || kind != Kind::File {
+            return Ok(true);
+        }
+        let file = open_file(spot.fd(), name).map_err(source("open"))?;
+        let copy = open_file(spot.dir(&self.shared.places)?.as_fd(), spot.target(name)).map_err(target("open"))?;
+        match super::verify::same(file.as_fd(), copy.as_fd(), &mut vec![0; self.shared.options.buffer]) {
+            Err(Failure::Differs) => Ok(false),
+            same => same.map(|()| true),
+        }
     }
 
     /// Counts what was left as it was.

@@ -28,7 +28,7 @@ const SETGID: u32 = 0o2000;
 /// How often a worker looks whether its turn has come before it sleeps: some tens of microseconds.
 const PATIENCE: u32 = 200;
 /// What the owner needs to fill a directory.
-const OURS: u32 = 0o700;
+pub(crate) const OURS: u32 = 0o700;
 
 /// It has its name for the time being.
 const STAGED: u8 = 0;
@@ -42,13 +42,14 @@ const UNFILLED: &[u8] = b".pwalk-copy-dir.";
 /// Bytes of a name that every file system takes.
 const LONGEST: usize = 255;
 
-/// The name of a directory until it is filled: known from its own, so that another run finds it.
-fn staged_name(name: &CStr) -> CString {
-    let mut staged = UNFILLED.to_vec();
-    staged.extend_from_slice(name.to_bytes());
-    if staged.len() > LONGEST {
+/// The name of a directory until it is filled: known from its own, so that another run finds it. `turn` is 0 unless an entry of the source has
+/// that name itself.
+fn staged_name(name: &CStr, turn: u8) -> CString {
+    let mut staged = [UNFILLED, name.to_bytes()].concat();
+    if staged.len() > LONGEST || turn > 0 {
         staged.truncate(UNFILLED.len());
-        staged.extend_from_slice(blake3::hash(name.to_bytes()).to_hex().as_bytes());
+        let digest = blake3::Hasher::new().update(name.to_bytes()).update(&vec![0; turn.into()]).finalize();
+        staged.extend_from_slice(digest.to_hex().as_bytes());
     }
     CString::new(staged).unwrap_or_default()
 }
@@ -197,20 +198,29 @@ impl Places {
         }
     }
 
-    /// Makes the directory `name` in `above`, or finds it there.
-    pub(crate) fn enter(&self, above: &Arc<Place>, name: &CStr) -> Result<Arc<Place>, Failure> {
+    /// Makes the directory `name` in `above`, or finds it there. `is_copied` says whether a name is one of the source's beside it.
+    pub(crate) fn enter(
+        &self,
+        above: &Arc<Place>,
+        name: &CStr,
+        is_copied: impl Fn(&CStr) -> bool,
+    ) -> Result<Arc<Place>, Failure> {
         if !above.is_made
             && let Some(there) = self.find(above, name)?
         {
             return Ok(there);
         }
         let dir = self.fd(above)?;
-        let staged = staged_name(name);
-        let is_new = match create_dir(dir.as_fd(), &staged, 0o700) {
-            Ok(()) => true,
-            // By a run that was killed; two names as long as this that differ and are hashed alike there are not.
-            Err(Errno::EXIST) => false,
-            Err(errno) => return Err(target("make")(errno)),
+        let mut turn = 0;
+        let (staged, is_new) = loop {
+            let staged = staged_name(name, turn);
+            match create_dir(dir.as_fd(), &staged, 0o700) {
+                Ok(()) => break (staged, true),
+                Err(Errno::EXIST) if turn < u8::MAX && is_copied(&staged) => turn += 1,
+                // By a run that was killed; two names as long as this that differ and are hashed alike there are not.
+                Err(Errno::EXIST) => break (staged, false),
+                Err(errno) => return Err(target("make")(errno)),
+            }
         };
         let fd = self.fds.open(|| open_child(dir.as_fd(), &staged, Links::NoFollow)).map_err(|errno| match errno {
             Errno::NOTDIR | Errno::LOOP => Failure::Swapped,

@@ -1,6 +1,6 @@
 //! What all workers of one copy share.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use pwalk_engine::{Context, Throttle};
 use pwalk_fs::Errno;
 
 use super::content::{Pace, UNIT};
-use super::error::{CopyError, Failure};
+use super::error::{CopyError, Failure, Halt};
 use super::links::Links;
 use super::pair::Pairs;
 use super::place::{Place, Places};
@@ -96,7 +96,7 @@ pub(crate) struct Shared {
     /// Directories that the sources become.
     destinations: RwLock<Vec<(u64, u64)>>,
     /// What ended the run, and where.
-    halt: OnceLock<(Vec<u8>, Errno)>,
+    halt: OnceLock<Halt>,
     pub(crate) warnings: Mutex<Vec<String>>,
     /// Whether what is kept of the sources themselves is set when they are left.
     pub(crate) keeps_roots: AtomicBool,
@@ -162,6 +162,12 @@ impl Shared {
         targets.get(index).cloned().unwrap_or(Target { place: None, name: None })
     }
 
+    /// Whether a source is copied under this name.
+    pub(crate) fn is_target(&self, name: &CStr) -> bool {
+        let targets = self.targets.read().unwrap_or_else(PoisonError::into_inner);
+        targets.iter().any(|target| target.name.as_deref() == Some(name))
+    }
+
     /// Whether a directory of the source is one that the sources become: it would be copied for ever.
     pub(crate) fn is_destination(&self, id: Option<(u64, u64)>) -> bool {
         let destinations = self.destinations.read().unwrap_or_else(PoisonError::into_inner);
@@ -205,7 +211,7 @@ impl Shared {
         count.fetch_add(1, Relaxed);
         self.listener.hear(&Event::Failed { path, why });
         if let Some(errno) = why.halts() {
-            self.halt.get_or_init(|| (path.to_vec(), errno));
+            self.halt.get_or_init(|| Halt { path: path.to_vec(), errno });
         }
     }
 
@@ -215,7 +221,7 @@ impl Shared {
 
     /// Why the run ended.
     pub(crate) fn why_halted(&self) -> Option<CopyError> {
-        self.halt.get().map(|(path, errno)| CopyError::Halted { path: path.clone(), errno: *errno })
+        self.halt.get().cloned().map(CopyError::Halted)
     }
 
     pub(crate) fn warn(&self, warning: String) {

@@ -5,19 +5,19 @@
 
 use std::convert::Infallible;
 use std::ffi::{CStr, CString};
-use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 
 use pwalk_engine::{
     Batch, Context, Descend, Descent, Dir, Ended, Frontier, Mounts, Needs, Options, Outcome, Silent, Sink, Totals,
     Visitor, WalkError, fold,
 };
-use pwalk_fs::{Errno, Freshness, Kind, Links, remove, set_times, stat_at};
+use pwalk_fs::{Errno, Freshness, Kind, Links, remove, set_mode, set_times, stat_at, stat_fd};
 
 use super::Event;
 use super::error::Failure;
-use super::place::{Place, Places, is_unfilled};
+use super::place::{OURS, Place, Places, is_unfilled};
 use super::shared::Shared;
 use super::target::Part;
 
@@ -76,6 +76,22 @@ struct Common {
 struct Swept {
     /// The source's; none if it has none: then everything in it goes.
     source: Option<Arc<Place>>,
+    /// The mode that it had before it was opened to us, whose it is.
+    closed: OnceLock<u32>,
+}
+
+impl Swept {
+    /// Opens a directory of our own that nobody may write to, until it is left. Whether that helps.
+    fn open_to_us(&self, fd: BorrowedFd<'_>) -> bool {
+        let Ok(meta) = stat_fd(fd, Freshness::Fresh) else { return false };
+        let is_closed = meta.uid == rustix::process::geteuid().as_raw() && meta.mode & OURS != OURS;
+        let opened = is_closed && set_mode(fd, (meta.mode & 0o7777) | OURS).is_ok();
+        if opened {
+            self.closed.get_or_init(|| meta.mode & 0o7777);
+        }
+        // Another may have opened it just now.
+        opened || self.closed.get().is_some()
+    }
 }
 
 struct Sweeping(Arc<Common>);
@@ -89,7 +105,12 @@ impl Sweeper {
         let path = || dir.path_of(name.to_bytes());
         if !shared.options.dry_run {
             let removed = match cx.fd(dir) {
-                Ok(fd) => remove(fd.as_fd(), name, kind),
+                Ok(fd) => match remove(fd.as_fd(), name, kind) {
+                    Err(Errno::ACCESS) if dir.state().is_some_and(|swept| swept.open_to_us(fd.as_fd())) => {
+                        remove(fd.as_fd(), name, kind)
+                    }
+                    removed => removed,
+                },
                 Err(error) => Err(error.errno.unwrap_or(Errno::STALE)),
             };
             match removed {
@@ -111,7 +132,7 @@ impl Visitor for Sweeper {
 
     fn enter(&mut self, _: &mut Context<'_, Self>, dir: &Dir<Swept>, parent: Option<&Swept>) -> (Swept, Descend) {
         let common = &self.0;
-        let swept = |source| Swept { source };
+        let swept = |source| Swept { source, closed: OnceLock::new() };
         let Some(parent) = parent else { return (swept(Some(Arc::clone(&common.source))), Descend::Into) };
         let Some(above) = &parent.source else { return (swept(None), Descend::Into) };
         let stays = || (swept(Some(Arc::clone(above))), Descend::Skip);
@@ -165,7 +186,18 @@ impl Visitor for Sweeper {
     }
 
     fn leave(&mut self, cx: &mut Context<'_, Self>, dir: &Arc<Dir<Swept>>, _: &Totals) {
-        let (Some(swept), false) = (dir.state(), cx.is_stopping()) else { return };
+        let Some(swept) = dir.state() else { return };
+        if let Some(mode) = swept.closed.get()
+            && let Err(errno) = cx
+                .fd(dir)
+                .map_err(|error| error.errno.unwrap_or(Errno::STALE))
+                .and_then(|fd| set_mode(fd.as_fd(), *mode))
+        {
+            self.0.shared.fail(&dir.path(), &Failure::NotKept { what: "mode", word: "mode", errno });
+        }
+        if cx.is_stopping() {
+            return;
+        }
         match (&swept.source, dir.parent()) {
             (None, Some(parent)) => self.remove(cx, parent, dir.c_name(), Kind::Dir),
             // Reading it changed its times, and removing.

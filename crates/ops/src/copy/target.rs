@@ -7,7 +7,10 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 use pwalk_engine::trim_root;
-use pwalk_fs::{Errno, Freshness, Kind, Links, Meta, open_root, space, stat_at, stat_fd, stat_path};
+use pwalk_fs::{
+    Errno, Freshness, Kind, Links, Meta, Mount, below, mount_list, open_child, open_root, place_of, space, stat_at,
+    stat_fd, stat_path,
+};
 
 use super::CopyOptions;
 use super::error::CopyError;
@@ -33,12 +36,24 @@ pub(crate) fn split(path: &[u8]) -> Result<(OwnedFd, CString), Errno> {
     Ok((open_root(&c(above.as_os_str())?)?, c(name)?))
 }
 
-/// The sources and their targets. Nothing is made yet.
-pub(crate) fn parts(options: &CopyOptions, places: &Places) -> Result<Vec<Part>, CopyError> {
+/// What is to be copied, and what was found out about it. Nothing is made yet.
+pub(crate) struct Plan {
+    /// The sources and their targets.
+    pub(crate) parts: Vec<Part>,
+    /// Sources that cannot be looked at: the others are copied, as with `cp`.
+    pub(crate) missing: Vec<(Vec<u8>, Errno)>,
+    /// Of a run that only looks: what would keep it from being done.
+    pub(crate) obstacles: Vec<String>,
+}
+
+/// Plans the copy of all sources.
+pub(crate) fn plan(options: &CopyOptions, places: &Places) -> Result<Plan, CopyError> {
     let destination = &options.destination;
     let failed = |why: String| CopyError::Destination { path: destination.clone(), why };
     let c_path = CString::new(destination.as_slice()).map_err(|_| failed("a path cannot contain NUL".to_owned()))?;
-    let there = match stat_path(&c_path, Links::Follow) {
+    // What stands under just this name may be a link, and is not what it leads to.
+    let links = if options.exact { Links::NoFollow } else { Links::Follow };
+    let there = match stat_path(&c_path, links) {
         Ok(meta) => Some(meta),
         Err(Errno::NOENT) => None,
         Err(errno) => return Err(failed(errno.to_string())),
@@ -57,9 +72,16 @@ pub(crate) fn parts(options: &CopyOptions, places: &Places) -> Result<Vec<Part>,
     }
     // What is there already, and is the copy itself or holds it.
     let holder = if is_dir { Some(places.root(&c_path).map_err(|errno| failed(errno.to_string()))?) } else { None };
-    let mut parts: Vec<Part> = Vec::new();
+    let (mut parts, mut missing): (Vec<Part>, Vec<_>) = Default::default();
     for source in &options.sources {
-        let meta = look(source)?;
+        let meta = match look(source) {
+            Ok(meta) => meta,
+            Err(errno) if options.sources.len() > 1 => {
+                missing.push((source.clone(), errno));
+                continue;
+            }
+            Err(errno) => return Err(CopyError::Source { path: source.clone(), errno }),
+        };
         let name = Path::new(OsStr::from_bytes(source)).components().next_back().and_then(|last| match last {
             Component::Normal(name) if !ends_with_dot(source) => Some(name.as_bytes()),
             _ => None,
@@ -70,6 +92,9 @@ pub(crate) fn parts(options: &CopyOptions, places: &Places) -> Result<Vec<Part>,
             (Some(_), _) => return Err(failed("it is a directory, and the source is none".to_owned())),
             (None, _) if destination.ends_with(b"/") && !meta.kind().is_dir() => {
                 return Err(failed("there is no such directory".to_owned()));
+            }
+            (None, _) if there.is_some() && meta.kind().is_dir() => {
+                return Err(failed("it is no directory, and the source is one".to_owned()));
             }
             (None, _) => beside(destination, places)?,
         };
@@ -87,10 +112,16 @@ pub(crate) fn parts(options: &CopyOptions, places: &Places) -> Result<Vec<Part>,
         }
         parts.push(Part { source: source.clone(), meta, target, path });
     }
+    let mut obstacles = Vec::new();
+    let mounts = mount_list();
     for part in &parts {
-        check(part, options, places)?;
+        match check(part, options, places, &mounts) {
+            Err(error @ CopyError::ReadOnly { .. }) if options.dry_run => obstacles.push(error.to_string()),
+            checked => checked?,
+        }
     }
-    Ok(parts)
+    obstacles.dedup();
+    Ok(Plan { parts, missing, obstacles })
 }
 
 fn ends_with_dot(path: &[u8]) -> bool {
@@ -102,10 +133,9 @@ fn c_name(name: &[u8]) -> Option<CString> {
 }
 
 /// A link itself, unless a slash behind its name says that what it leads to is meant.
-fn look(source: &[u8]) -> Result<Meta, CopyError> {
-    let failed = |errno| CopyError::Source { path: source.to_vec(), errno };
-    let path = CString::new(source).map_err(|_| failed(Errno::INVAL))?;
-    stat_path(&path, Links::NoFollow).map_err(failed)
+fn look(source: &[u8]) -> Result<Meta, Errno> {
+    let path = CString::new(source).map_err(|_| Errno::INVAL)?;
+    stat_path(&path, Links::NoFollow)
 }
 
 /// A destination that is not there, or is a file: a name in the directory above.
@@ -125,34 +155,15 @@ fn beside(destination: &[u8], places: &Places) -> Result<Target, CopyError> {
     Ok(Target { place: Some(place), name: c_name(name.as_bytes()) })
 }
 
-/// What can be known to be wrong before anything is made.
-fn check(part: &Part, options: &CopyOptions, places: &Places) -> Result<(), CopyError> {
+/// What can be known to be wrong before anything is made. That the target is read-only is told last: all else is wrong there, too.
+fn check(part: &Part, options: &CopyOptions, places: &Places, mounts: &[Mount]) -> Result<(), CopyError> {
     let failed = |why: String| CopyError::Destination { path: options.destination.clone(), why };
     let Some(place) = &part.target.place else { return Ok(()) };
     let dir = places.fd(place).map_err(|why| failed(why.to_string()))?;
-    if space(&*dir).is_ok_and(|space| space.read_only) && !options.dry_run {
-        return Err(failed("the file system is mounted read-only".to_owned()));
-    }
-    if part.meta.kind().is_dir() && is_within(dir.as_fd(), part.meta.id())? {
-        let target = options.destination.clone();
-        return Err(CopyError::InItself { source_path: part.source.clone(), target });
-    }
     let look = |name: &CString, links| stat_at(dir.as_fd(), name, links, Freshness::Fresh);
     let there = part.target.name.as_ref().map(|name| look(name, Links::NoFollow));
-    let becomes = match &there {
-        None => Some(place.id),
-        Some(Ok(there)) if there.kind().is_dir() && there.id() != part.meta.id() => Some(there.id()),
-        Some(_) => None,
-    };
-    if let (Some(id), true) = (becomes, part.meta.kind().is_dir()) {
-        let errno = |errno| CopyError::Source { path: part.source.clone(), errno };
-        let path = CString::new(part.source.as_slice()).map_err(|_| errno(Errno::INVAL))?;
-        // One that cannot be opened cannot be copied either, which is told then.
-        if let Ok(source) = open_root(&path)
-            && is_within(source.as_fd(), id)?
-        {
-            return Err(CopyError::OverItself { source_path: part.source.clone(), target: part.path.clone() });
-        }
+    if part.is_dir() {
+        check_nesting(part, options, dir.as_fd(), there.as_ref().and_then(|there| there.as_ref().ok()), mounts)?;
     }
     if let (Some(name), Some(Ok(link))) = (&part.target.name, &there)
         && link.kind() == Kind::Symlink
@@ -161,10 +172,55 @@ fn check(part: &Part, options: &CopyOptions, places: &Places) -> Result<(), Copy
     {
         return Err(failed(format!("it is a link to the same file: {}", crate::shown::shown(&part.source))));
     }
-    match there {
-        Some(Ok(there)) if there.id() == part.meta.id() && part.meta.kind().is_dir() => {
-            Err(failed(format!("it is the same directory as {}", crate::shown::shown(&part.source))))
+    if let Some(Ok(there)) = there
+        && there.id() == part.meta.id()
+        && part.is_dir()
+    {
+        return Err(failed(format!("it is the same directory as {}", crate::shown::shown(&part.source))));
+    }
+    if space(&*dir).is_ok_and(|space| space.read_only) {
+        return Err(CopyError::ReadOnly { path: options.destination.clone() });
+    }
+    Ok(())
+}
+
+/// That neither a directory is in its own copy nor the copy in it. `above` is where the copy is made, `there` what stands there.
+fn check_nesting(
+    part: &Part,
+    options: &CopyOptions,
+    above: BorrowedFd<'_>,
+    there: Option<&Meta>,
+    mounts: &[Mount],
+) -> Result<(), CopyError> {
+    let in_itself = || CopyError::InItself { source_path: part.source.clone(), target: options.destination.clone() };
+    let over_itself = || CopyError::OverItself { source_path: part.source.clone(), target: part.path.clone() };
+    if is_within(above, part.meta.id())? {
+        return Err(in_itself());
+    }
+    // One that cannot be opened cannot be copied either, which is told then.
+    let Some(source) = CString::new(part.source.as_slice()).ok().and_then(|path| open_root(&path).ok()) else {
+        return Ok(());
+    };
+    let becomes = match (&part.target.name, there) {
+        (None, _) => above.try_clone_to_owned().ok(),
+        (Some(name), Some(there)) if there.kind().is_dir() && there.id() != part.meta.id() => {
+            open_child(above, name, Links::NoFollow).ok()
         }
+        (Some(_), _) => None,
+    };
+    if let Some(becomes) = &becomes
+        && is_within(source.as_fd(), stat_fd(becomes, Freshness::Fresh).map_err(|_| over_itself())?.id())?
+    {
+        return Err(over_itself());
+    }
+    // The same, where a part of the one is mounted elsewhere: from there `..` leads past the other.
+    let Some((dev, source)) = place_of(source.as_fd(), mounts) else { return Ok(()) };
+    let place = |fd: BorrowedFd<'_>| place_of(fd, mounts).filter(|place| place.0 == dev).map(|place| place.1);
+    if place(becomes.as_ref().map_or(above, AsFd::as_fd)).is_some_and(|place| below(&place, &source).is_some()) {
+        return Err(in_itself());
+    }
+    match becomes.and_then(|becomes| place(becomes.as_fd())) {
+        Some(place) if below(&source, &place).is_some() => Err(over_itself()),
         _ => Ok(()),
     }
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use pwalk_engine::{
     Batch, Context, Descend, Descent, Dir, DirFd, Held, Mounts, Operand, Reserved, Totals, Visitor, WalkError,
 };
-use pwalk_fs::{Errno, Kind, Links, Meta, stat_path};
+use pwalk_fs::{Errno, Freshness, Kind, Links, Meta, stat_at, stat_path};
 
 use super::Event;
 use super::error::{Failure, source};
@@ -149,7 +149,12 @@ impl Worker {
     }
 
     /// The copy of a directory, made or found.
-    fn make(&mut self, dir: &Dir<Folder>, parent: Option<&Folder>) -> Result<Option<Arc<Place>>, Failure> {
+    fn make(
+        &mut self,
+        cx: &Context<'_, Self>,
+        dir: &Dir<Folder>,
+        parent: Option<&Folder>,
+    ) -> Result<Option<Arc<Place>>, Failure> {
         let shared = &self.shared;
         let root = if parent.is_none() { shared.target(dir.root()) } else { Target { place: None, name: None } };
         let (above, name) = match parent {
@@ -164,7 +169,12 @@ impl Worker {
         let made = match name {
             None => Some(Arc::clone(above)),
             Some(name) if shared.options.dry_run => shared.places.find(above, name)?,
-            Some(name) => Some(shared.places.enter(above, name)?),
+            Some(name) => Some(shared.places.enter(above, name, |name| match dir.parent() {
+                None => shared.is_target(name),
+                Some(parent) => {
+                    cx.fd(parent).is_ok_and(|fd| stat_at(fd.as_fd(), name, Links::NoFollow, Freshness::Fresh).is_ok())
+                }
+            })?),
         };
         if let Some(made) = made.as_ref().filter(|_| !shared.options.dry_run) {
             shared.places.widen(made)?;
@@ -249,7 +259,7 @@ impl Visitor for Worker {
     const HEARS_FILLED: bool = true;
 
     fn enter(&mut self, cx: &mut Context<'_, Self>, dir: &Dir<Folder>, parent: Option<&Folder>) -> (Folder, Descend) {
-        let made = self.make(dir, parent).and_then(|place| {
+        let made = self.make(cx, dir, parent).and_then(|place| {
             let fd = dir.open_fd().filter(|_| !self.shared.options.dry_run);
             let attributes = fd.map(|fd| self.shared.options.keep.read(fd.as_fd(), &mut self.names)).transpose()?;
             Ok(Folder { place, attributes: attributes.unwrap_or_default() })
@@ -338,7 +348,7 @@ impl Visitor for Worker {
             // Where the walk stays on one file system, another's mount point is an empty directory.
             None if self.is_mount_point(dir) => {
                 let parent = dir.parent().and_then(|parent| parent.state());
-                match self.make(dir, parent) {
+                match self.make(cx, dir, parent) {
                     Ok(Some(place)) => {
                         self.conclude(cx, dir, &place, &Attributes::new());
                         if let Err(why) = self.shared.places.name(&place) {

@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
-use super::protect::below;
+use pwalk_fs::below;
 
 /// What of the excluded paths is below a directory: the names that are left of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

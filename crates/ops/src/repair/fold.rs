@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pwalk_engine::{Frontier, Needs, Options, Outcome, Progress, Sink, fold};
-use pwalk_fs::{Errno, Freshness, file_descriptor_limit, open_root, path_of, pin_path, stat_fd};
+use pwalk_fs::{Errno, Freshness, below, file_descriptor_limit, open_root, path_of, pin_path, stat_fd};
 
 use super::act::Linked;
 use super::error::RepairError;
@@ -24,7 +24,7 @@ use super::journal::{Journal, Root};
 use super::options::{Applying, Doing, RepairOptions, UNASKED};
 use super::plan::PlanFile;
 use super::privilege::Privilege;
-use super::protect::{Protected, below};
+use super::protect::Protected;
 use super::rules::Rules;
 use super::works::{Works, descriptors};
 use super::{Event, Listener, RepairSummary, Ungrouped};

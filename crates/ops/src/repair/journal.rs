@@ -16,12 +16,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use pwalk_fs::below;
 use serde::{Deserialize, Serialize};
 
 use super::act::Failure;
 use super::change::{Change, Item};
 use super::error::RepairError;
-use super::protect::below;
 use crate::shown::{path_bytes, path_text};
 
 /// A given path, as a plan or a journal remembers it.

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
-use pwalk_fs::{Errno, Freshness, Meta, Mount, mount_list, mount_of, path_of, pin_above, pin_path, stat_fd};
+use pwalk_fs::{Errno, Freshness, Meta, Mount, below, mount_list, mount_of, pin_above, pin_path, place_of, stat_fd};
 
 /// The directories that are the system's.
 const SYSTEM: [&str; 14] =
@@ -75,7 +75,7 @@ impl Protected {
             let Ok(meta) = stat_fd(&fd, Freshness::Fresh) else { continue };
             // `/bin` may be `/usr/bin`; the first name stays, and `/` is first.
             ids.entry(meta.id()).or_insert(name);
-            if let Some((dev, place)) = place_of(&fd, &mounts).filter(|_| name != "/") {
+            if let Some((dev, place)) = place_of(fd.as_fd(), &mounts).filter(|_| name != "/") {
                 places.push((dev, place, name));
             }
         }
@@ -179,44 +179,9 @@ impl Protected {
     }
 }
 
-/// Where an open directory is in its file system.
-fn place_of(fd: &OwnedFd, mounts: &[Mount]) -> Option<(u64, Vec<u8>)> {
-    let (id, path) = (mount_of(fd.as_fd()).ok()?, path_of(fd.as_fd()).ok()?);
-    let mount = mounts.iter().find(|mount| mount.id == id)?;
-    let rest = below(&path, &mount.point)?;
-    let mut place = mount.root.clone();
-    if !rest.is_empty() {
-        if place.last() != Some(&b'/') {
-            place.push(b'/');
-        }
-        place.extend_from_slice(rest);
-    }
-    Some((mount.dev, place))
-}
-
-/// What is left of `path` below `top`, by components: nothing for `top` itself, none for what is not below it.
-pub(crate) fn below<'a>(path: &'a [u8], top: &[u8]) -> Option<&'a [u8]> {
-    let top = top.strip_suffix(b"/").unwrap_or(top);
-    match path.strip_prefix(top)? {
-        [] => Some(&[]),
-        [b'/', rest @ ..] => Some(rest),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn below_goes_by_components() {
-        assert_eq!(below(b"/a/b", b"/a"), Some(&b"b"[..]));
-        assert_eq!(below(b"/a", b"/a"), Some(&b""[..]));
-        assert_eq!(below(b"/a/b", b"/"), Some(&b"a/b"[..]));
-        assert_eq!(below(b"/", b"/"), Some(&b""[..]));
-        assert_eq!(below(b"/a/bc", b"/a/b"), None);
-        assert_eq!(below(b"/a", b"/a/b"), None);
-    }
 
     #[test]
     fn system_directories_are_refused_however_they_are_named() {

@@ -7,10 +7,9 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use pwalk_fs::{Errno, Freshness, pin, pin_path, stat_fd};
+use pwalk_fs::{Errno, Freshness, below, pin, pin_path, stat_fd};
 
 use super::journal::Root;
-use super::protect::below;
 
 /// A root that was found again, and the directory where something was last found.
 pub(crate) struct Reach {

@@ -75,11 +75,12 @@ impl Over<'_> {
 
     pub(super) fn result<'py>(self, py: Python<'py>, names: Names, trouble: &Trouble) -> PyResult<Bound<'py, PyDict>> {
         let mut heard = std::mem::take(&mut *trouble.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let fatal = self.done.as_ref().err().map(ToString::to_string);
-        if let Err(error) = &self.done
-            && !matches!(error, CopyError::Halted { .. })
-        {
-            // The entry that a copy was halted at was told of.
+        let fatal = match &self.done {
+            // The entry that it was halted at was told of.
+            Ok(summary) => summary.halted.as_ref().map(ToString::to_string),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Err(error) = &self.done {
             heard.add(place_of(error).unwrap_or(&self.options.destination), error.to_string());
         }
         let out = PyDict::new(py);
@@ -135,7 +136,9 @@ fn place_of(error: &CopyError) -> Option<&[u8]> {
     match error {
         // Less the slash by which a directory is asked for.
         CopyError::Source { path, .. } => Some(trim_root(path)),
-        CopyError::Destination { path, .. } | CopyError::NoRoom { path, .. } => Some(path),
+        CopyError::Destination { path, .. } | CopyError::NoRoom { path, .. } | CopyError::ReadOnly { path } => {
+            Some(path)
+        }
         CopyError::InItself { target, .. } => Some(target),
         _ => None,
     }

@@ -181,3 +181,15 @@ fn many_workers_with_few_descriptors_copy_everything() {
         assert_same(&place.source, &target);
     }
 }
+
+#[test]
+fn what_the_kernel_makes_up_is_copied_by_its_content() {
+    let place = Place::new();
+    for (file, more) in ["/proc/version", "/sys/devices/system/cpu/online"].iter().flat_map(|file| {
+        ["--strategy=baseline", "--strategy=sendfile", "--strategy=auto", "--verify"].map(|more| (file, more))
+    }) {
+        let copied = place.beside("copy");
+        copy([more, "-T", file, copied.to_str().unwrap()]).expect(0);
+        assert_eq!(read(&copied).unwrap(), read(file).unwrap(), "{file} {more}");
+    }
+}

@@ -181,7 +181,7 @@ fn nothing_is_copied_onto_or_into_itself() {
         ("src to-src", "into itself"),
         ("src to-src/sub", "into itself"),
         ("src/sub/../../src to-src/../src/empty", "into itself"),
-        ("-T src to-src", "into itself"),
+        ("-T src to-src", "no directory"),
         ("-T src src", "into itself"),
         ("-T src/. to-src/", "into itself"),
         ("src .", "same"),
@@ -223,6 +223,65 @@ fn nothing_is_copied_onto_or_into_itself() {
         }
     });
     assert_eq!(std::fs::read(world.path().join("src/one")).unwrap(), b"src/one\n");
+}
+
+#[test]
+fn a_part_of_the_source_is_known_where_it_is_mounted_elsewhere() {
+    if !is_root() {
+        return;
+    }
+    let world = world();
+    let at = |name: &str| world.path().join(name);
+    create_dir_all(at("part/inner")).unwrap();
+    create_dir_all(at("whole")).unwrap();
+    in_mounts_of_thread(|| {
+        let bind =
+            |what: &str, to: &str| oracle("mount", ["--bind", at(what).to_str().unwrap(), at(to).to_str().unwrap()]);
+        bind("src/sub", "part");
+        bind("src", "whole");
+        // No `..` leads from the one to the other.
+        for (arguments, why) in [
+            ("src part", "into itself"),
+            ("-T src part", "into itself"),
+            ("-T src part/deeper", "into itself"),
+            ("src part/deeper/new", "into itself"),
+            ("-T part whole", "which it is in"),
+            ("-T part/deeper src", "which it is in"),
+            ("-T --mirror part src", "which it is in"),
+        ] {
+            refused(&world, arguments, why);
+        }
+        // What is beside it is none of its business.
+        run(pwalk(["copy", "-T", "part", "dir/new"]).current_dir(world.path())).expect(0);
+        run(pwalk(["copy", "dir/taken", "whole"]).current_dir(world.path())).expect(0);
+    });
+    assert_eq!(names(&at("dir/new")), names(&at("src/sub")));
+}
+
+#[test]
+fn a_source_that_is_missing_keeps_the_others_from_nothing() {
+    let world = world();
+    let ran =
+        run(pwalk(["copy", "file", "not-there", "other", "no/where", "dir/full"]).current_dir(world.path())).expect(1);
+    assert_eq!(names(&world.path().join("dir/full")), ["file", "of", "other"]);
+    for missing in ["not-there", "no/where"] {
+        assert!(
+            ran.stderr.contains(&format!("pwalk: {missing}: cannot find the source: No such file")),
+            "{}",
+            ran.stderr
+        );
+    }
+    assert!(ran.stderr.contains("PARTIAL: 2 files"), "{}", ran.stderr);
+    let ran = run(pwalk(["copy", "--json", "x", "y", "dir/full"]).current_dir(world.path())).expect(1);
+    assert_eq!(super::done(&ran)["failed"], 2, "{}", ran.text());
+}
+
+#[test]
+fn under_just_its_name_a_link_is_no_directory() {
+    let world = world();
+    refused(&world, "-T src to-dir", "no directory").expect(1);
+    refused(&world, "-T src file", "no directory").expect(1);
+    run(pwalk(["copy", "-T", "src/empty", "to-dir/"]).current_dir(world.path())).expect(0);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Promise: each option does what its help says and nothing else.
 
-use std::fs::{create_dir, create_dir_all, read, remove_dir, remove_file, write};
+use std::fs::{create_dir, create_dir_all, read, write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
@@ -327,7 +327,7 @@ fn with_64_open_files_a_deep_and_a_wide_tree_are_whole() {
 }
 
 /// As somebody who is not root, in a place that is theirs.
-fn as_nobody(place: &TempTree, arguments: &[&str]) -> Ran {
+pub(super) fn as_nobody(place: &TempTree, arguments: &[&str]) -> Ran {
     if is_root() {
         oracle("chown", ["-h".as_ref(), "65534:65534".as_ref(), place.path().as_os_str()]);
     }
@@ -373,26 +373,4 @@ fn who_is_not_root_gets_a_copy_of_what_he_may_read() {
     assert_eq!(std::fs::metadata(others.join("runs")).unwrap().mode() & 0o7777, 0o755);
     assert_eq!(read(others.join("plain")).unwrap(), b"others/plain");
     assert_eq!(unfinished(&others), b"");
-}
-
-#[test]
-fn resuming_leaves_what_is_whole_and_removes_what_is_not() {
-    let place = Place::with(kinds);
-    let target = place.beside("target");
-    copy_to(&[], &place.source, &target).expect(0);
-    remove_file(target.join("contents/size-4096")).unwrap();
-    remove_dir(target.join("names/empty/one/in/another")).unwrap();
-    write(target.join("contents/.pwalk-copy.1f.a0.tmp"), "half").unwrap();
-    write(target.join("contents/mine"), "mine").unwrap();
-    let kept = std::fs::metadata(target.join("contents/size-4095")).unwrap().ino();
-    for strategy in STRATEGIES {
-        let ran = copy_to(&["--json", "--resume", "--strategy", strategy], &place.source, &target).expect(0);
-        assert!(done(&ran)["already"].as_u64().unwrap() > 100, "{}", ran.text());
-        assert_eq!(std::fs::metadata(target.join("contents/size-4095")).unwrap().ino(), kept);
-        assert!(!target.join("contents/.pwalk-copy.1f.a0.tmp").exists());
-    }
-    // Resuming removes nothing of anybody's.
-    remove_file(target.join("contents/mine")).unwrap();
-    copy_to(&["--resume"], &place.source, &target).expect(0);
-    assert_same(&place.source, &target);
 }

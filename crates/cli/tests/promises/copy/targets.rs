@@ -195,6 +195,9 @@ fn too_little_room_is_seen_before_anything_is_made() {
         }
         let ran = copy_to(&["--json"], &place.source, &at.join("target")).expect(1);
         assert!(json_lines(ran.text())[0]["why"].as_str().unwrap().contains("not enough room"));
+        let ran = copy_to(&["--dry-run"], &place.source, &at.join("target")).expect(0);
+        assert!(ran.stderr.contains("could not be done") && ran.stderr.contains("not enough room"), "{}", ran.stderr);
+        assert!(ran.text().lines().count() > 100);
         // Files, too, are counted.
         oracle("mount", ["-o", "remount,size=100M,nr_inodes=50", at.to_str().unwrap()]);
         let ran = copy_to(&[], &place.source, &at.join("target")).expect(1);
@@ -220,6 +223,8 @@ fn a_target_that_becomes_full_has_whole_files_only_and_is_gone_on_with() {
             let ran = copy_to(&["--strategy", strategy], &place.source, &target).expect(1);
             assert!(ran.stderr.contains("No space left on device"), "{strategy}: {}", ran.stderr);
             assert!(ran.stderr.contains("--resume"), "{strategy}: {}", ran.stderr);
+            let says = ran.stderr.lines().find(|line| line.starts_with("PARTIAL: ")).expect("a summary");
+            assert!(!says.contains(" 0 files"), "{says}");
             assert_eq!(unfinished(&at), b"", "{strategy}");
             only_whole(&place.source, &target);
             oracle("mount", ["-o", "remount,size=100M", at.to_str().unwrap()]);
@@ -259,6 +264,8 @@ fn a_read_only_target_is_named_and_nothing_is_tried() {
                 assert_eq!(ran.stderr.lines().filter(|line| line.starts_with("pwalk: ")).count(), 1, "{}", ran.stderr);
             }
         }
+        let ran = copy_to(&["--dry-run"], &place.source, &at.join("new")).expect(0);
+        assert!(ran.stderr.contains("could not be done") && ran.stderr.contains("read-only"), "{}", ran.stderr);
         assert_eq!(std::fs::read_dir(&at).unwrap().count(), 1);
         // A mount below the target that cannot be written to.
         oracle("mount", ["-o", "remount,rw", at.to_str().unwrap()]);
