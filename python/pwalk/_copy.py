@@ -231,7 +231,7 @@ class FileCopyService:
         """Copy the contents of the directory *src* to *dst*, as ``cp -aT`` does: *dst* need not be there, what it lies in must.
 
         Owner, mode, times, links, hard links, holes, extended attributes, capabilities and access control lists are kept, and a
-        file gets its name when it is whole. If *src* is a link to a directory, that is copied.
+        file gets its name when it is whole. A link to a directory, as *src* or as *dst*, is that directory.
 
         *src*, *dst*: str, bytes or ``os.PathLike``.
         *exclude_git*: leave out ``.git`` directories. *exclude*: leave out what matches these patterns, as ``.gitignore`` has them.

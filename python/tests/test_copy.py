@@ -56,6 +56,14 @@ def test_a_link_to_a_directory_is_that_directory(tree, tmp_path, service):
         assert described(tmp_path / f"copy{place}") == described(tree)
 
 
+def test_a_link_to_a_directory_is_filled(tree, tmp_path, service):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there")
+    assert service.copy_directory(tree, tmp_path / "link").success
+    assert (tmp_path / "link").is_symlink()
+    assert described(tmp_path / "there") == described(tree)
+
+
 def test_what_is_left_out(tree, tmp_path, service):
     assert service.copy_directory(tree, tmp_path / "a", True).success
     assert not (tmp_path / "a/small/.git").exists() and (tmp_path / "a/small/again").exists()
