@@ -68,9 +68,7 @@ pub enum LedgerTarget {
 impl LedgerTarget {
     /// `NAME.errors.jsonl` beside the output `NAME`.
     pub fn beside(output: &Path) -> Self {
-        let mut name = output.as_os_str().to_owned();
-        name.push(".errors.jsonl");
-        Self::IfAny(name.into())
+        Self::IfAny(crate::ledger_of(output))
     }
 }
 

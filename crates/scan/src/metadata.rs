@@ -15,6 +15,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use parquet::file::metadata::FileMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use pwalk_fs::Time;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -111,21 +112,21 @@ pub fn read_metadata(path: &Path) -> Result<Option<Metadata>, Error> {
     let mut file = File::open(path).map_err(failed)?;
     let mut magic = Vec::with_capacity(4);
     (&mut file).take(4).read_to_end(&mut magic).map_err(failed)?;
-    let pairs_or_json = match &*magic {
-        b"PAR1" => {
-            let reader = SerializedFileReader::new(file).map_err(|e| Error::parquet("read", path, e))?;
-            let pairs = reader.metadata().file_metadata().key_value_metadata().into_iter().flatten();
-            Metadata::from_pairs(pairs.filter_map(|kv| Some((kv.key.as_str(), kv.value.as_deref()?))))
-        }
-        _ => {
-            let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
-            match trailer::read(&mut file, length, &magic).map_err(failed)? {
-                Some(json) => serde_json::from_slice(&json).map(Some),
-                None => Ok(None),
-            }
-        }
-    };
-    pairs_or_json.map_err(|e| Error::json("understand the metadata of", path, e))
+    if &*magic == b"PAR1" {
+        let reader = SerializedFileReader::new(file).map_err(|e| Error::parquet("read", path, e))?;
+        return metadata_of(reader.metadata().file_metadata(), path);
+    }
+    let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
+    let json = trailer::read(&mut file, length, &magic).map_err(failed)?;
+    let metadata = json.map(|json| serde_json::from_slice(&json)).transpose();
+    metadata.map_err(|e| Error::json("understand the metadata of", path, e))
+}
+
+/// What the footer of a Parquet file says of the scan.
+pub(crate) fn metadata_of(footer: &FileMetaData, path: &Path) -> Result<Option<Metadata>, Error> {
+    let pairs = footer.key_value_metadata().into_iter().flatten();
+    Metadata::from_pairs(pairs.filter_map(|kv| Some((kv.key.as_str(), kv.value.as_deref()?))))
+        .map_err(|e| Error::json("understand the metadata of", path, e))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use pwalk_engine::{Ended, Frontier, Needs, Outcome, Progress, Sink, WalkError, fold};
 use pwalk_fs::{Time, cores};
 
-pub use options::{Compress, FileFormat, LedgerPlace, OptionsError, ReportOptions, UnreadDirs};
+pub use options::{Compress, FileFormat, LedgerPlace, OptionsError, ReportOptions, UnreadDirs, extent};
 pub use stream::{Ending, Next, Stream};
 
 use crate::{Csv, CsvOptions, Error, Format, Ledger, LedgerTarget, Metadata, Output, Parquet, ParquetOptions};

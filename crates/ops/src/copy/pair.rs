@@ -169,8 +169,9 @@ impl Pair {
         if tries(&least) < TRIES || is_turn {
             return (least, true);
         }
-        // Times vary with what else the disks do: what is only a little faster was lucky. Small files are so many that luck evens out.
-        let favour = |way: Way| if way == Way::Range && size >= SMALL { 90 } else { 100 };
+        // Times vary with what else the machine does: what is only a little faster was lucky.
+        let favoured = if size >= SMALL { Way::Range } else { Way::Send };
+        let favour = |way: Way| if way == favoured { 90 } else { 100 };
         let rank = |way: &Way| scores[*way as usize].nanos.load(Relaxed) * favour(*way);
         let best = ways.min_by_key(rank).unwrap_or(Way::Buffer);
         self.chosen[class(size)].store(best as u8 + 1, Relaxed);

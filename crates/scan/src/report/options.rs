@@ -191,16 +191,25 @@ impl ReportOptions {
             ("format", json!(format)),
             ("threads", threads),
             ("max-iops", json!(walk.max_iops)),
-            ("depth", json!(walk.max_depth)),
-            ("one-file-system", json!(walk.mounts == Mounts::Stay)),
-            ("follow-links", json!(walk.follow_links == FollowLinks::Always)),
-            ("include-snapshots", json!(walk.snapshots == Snapshots::Include)),
             ("attributes", json!(attributes)),
-            ("exclude", json!(self.exclude_patterns)),
             ("give-up-after", json!(walk.give_up_after.map(|d| d.as_secs_f64()))),
         ];
-        options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        let mut all = extent(walk, &self.exclude_patterns);
+        all.extend(options.map(|(name, value)| (name.to_owned(), value)));
+        all
     }
+}
+
+/// The options that decide which entries there are, by their long names. Two scans that differ in one of them do not tell what changed.
+pub fn extent(walk: &Options, exclude_patterns: &[String]) -> BTreeMap<String, Value> {
+    let options = [
+        ("depth", json!(walk.max_depth)),
+        ("one-file-system", json!(walk.mounts == Mounts::Stay)),
+        ("follow-links", json!(walk.follow_links == FollowLinks::Always)),
+        ("include-snapshots", json!(walk.snapshots == Snapshots::Include)),
+        ("exclude", json!(exclude_patterns)),
+    ];
+    options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Whether both are written to the same place, however it is spelled.

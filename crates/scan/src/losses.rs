@@ -1,0 +1,75 @@
+//! Reading an error ledger back: the places that a scan did not see.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Deserialize;
+
+use crate::{Error, class};
+
+/// Where the ledger of a scan is, unless its user wanted it elsewhere.
+pub fn ledger_of(scan: &Path) -> PathBuf {
+    let mut name = scan.as_os_str().to_owned();
+    name.push(".errors.jsonl");
+    name.into()
+}
+
+#[derive(Deserialize)]
+struct Line {
+    class: String,
+    path: String,
+    path_bytes: Option<String>,
+}
+
+/// Tells `each` the paths of all entries that make a scan partial, with their classes.
+///
+/// # Errors
+/// What reading says, and a line that is none of a ledger; whatever `each` returns.
+pub fn read_losses<E: From<Error>>(
+    ledger: &Path,
+    mut each: impl FnMut(&[u8], &str) -> Result<(), E>,
+) -> Result<(), E> {
+    let file = File::open(ledger).map_err(|e| Error::io("open", ledger, e))?;
+    for line in BufReader::new(file).lines() {
+        let line = line.map_err(|e| Error::io("read", ledger, e))?;
+        let line: Line = serde_json::from_str(&line).map_err(|e| Error::json("understand", ledger, e))?;
+        if !class::makes_partial(&line.class) {
+            continue;
+        }
+        let bytes = line.path_bytes.map(|bytes| BASE64.decode(bytes)).transpose();
+        match bytes.map_err(|_| Error::because("understand", ledger, "path_bytes is no base64"))? {
+            Some(path) => each(&path, &line.class)?,
+            None => each(line.path.as_bytes(), &line.class)?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Ledger, LedgerEntry, LedgerTarget};
+
+    #[test]
+    fn only_losses_come_back_with_their_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let scan = dir.path().join("x.parquet");
+        let ledger = Ledger::new(LedgerTarget::beside(&scan)).unwrap();
+        for (class, path) in [("denied", &b"/a\xff"[..]), (class::UNPRINTABLE, b"/b"), (class::INTERRUPTED, b"/c\n")] {
+            ledger.record(&LedgerEntry { operation: "list", errno: None, class, path });
+        }
+        ledger.finish().unwrap();
+        let mut found = Vec::new();
+        read_losses(&ledger_of(&scan), |path, class| {
+            found.push((path.to_vec(), class.to_owned()));
+            Ok::<_, Error>(())
+        })
+        .unwrap();
+        assert_eq!(found, [(b"/a\xff".to_vec(), "denied".to_owned()), (b"/c\n".to_vec(), "interrupted".to_owned())]);
+        std::fs::write(ledger_of(&scan), "{}\n").unwrap();
+        assert!(read_losses(&ledger_of(&scan), |_, _| Ok::<_, Error>(())).is_err());
+    }
+}

@@ -1,0 +1,203 @@
+//! Reading a scan back: the rows of a Parquet file, as those need them who compare scans.
+//!
+//! What is read are the columns that say what an entry is and when it changed; the path comes as exact bytes, whether or not they are UTF-8.
+//! A row group is read by itself, so that several threads can share a file. Text is taken as bytes: to check that
+//! it is UTF-8 would cost as much as the rest, and nothing here depends on it.
+//!
+//! Files of other programs will do if they have the columns.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, TimestampNanosecondType, UInt32Type, UInt64Type};
+use arrow_array::{Array, ArrowPrimitiveType, BinaryArray, PrimitiveArray, RecordBatch};
+use arrow_schema::{DataType, Field, Schema};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+
+use crate::metadata::metadata_of;
+use crate::{Error, Metadata};
+
+/// The columns, in the order in which [`Columns`] has them.
+const COLUMNS: [&str; 11] =
+    ["path", "inode", "mode", "uid", "gid", "size", "dev", "mtime", "ctime", "btime", "path_bytes"];
+/// Why a file is not read.
+const NO_SCAN: &str = "it has not the columns of a scan: make one with `pwalk report`";
+/// Rows that are decoded at once.
+const BATCH: usize = 4096;
+
+/// One row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// The path, beginning with the root as it was given.
+    pub path: &'a [u8],
+    /// Its metadata.
+    pub stat: Stat,
+}
+
+/// What is compared of an entry. Times are nanoseconds since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stat {
+    /// Inode.
+    pub ino: u64,
+    /// Device of the file system.
+    pub dev: u64,
+    /// Size in bytes.
+    pub size: i64,
+    /// Time of the last change of the content.
+    pub mtime: i64,
+    /// Time of the last change of the metadata.
+    pub ctime: i64,
+    /// Time of birth, where the file system keeps it.
+    pub btime: Option<i64>,
+    /// Type and permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+/// A Parquet file of a scan, open.
+#[derive(Clone, Debug)]
+pub struct ScanFile {
+    path: Arc<Path>,
+    file: Arc<File>,
+    reader: ArrowReaderMetadata,
+}
+
+impl ScanFile {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// What opening says, and what is no Parquet file or lacks a column.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let failed = |e| Error::parquet("read", path, e);
+        let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
+        let reader = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new().with_skip_arrow_metadata(true))
+            .map_err(failed)?;
+        let lacking = COLUMNS.iter().find(|name| reader.schema().field_with_name(name).is_err());
+        if lacking.is_some_and(|name| !matches!(*name, "path_bytes" | "btime")) {
+            return Err(Error::because("read", path, NO_SCAN));
+        }
+        // Text as the bytes that it is.
+        let fields = reader.schema().fields().iter().map(|field| match field.data_type() {
+            DataType::Utf8 => Field::new(field.name(), DataType::Binary, field.is_nullable()),
+            _ => field.as_ref().clone(),
+        });
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_schema(schema);
+        let reader = ArrowReaderMetadata::try_new(Arc::clone(reader.metadata()), options).map_err(failed)?;
+        Ok(Self { path: path.into(), file: Arc::new(file), reader })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> PathBuf {
+        self.path.to_path_buf()
+    }
+
+    /// What it says about itself; none if another program wrote it.
+    ///
+    /// # Errors
+    /// What it says cannot be understood.
+    pub fn metadata(&self) -> Result<Option<Metadata>, Error> {
+        metadata_of(self.reader.metadata().file_metadata(), &self.path)
+    }
+
+    /// How many row groups there are.
+    pub fn groups(&self) -> usize {
+        self.reader.metadata().num_row_groups()
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> u64 {
+        u64::try_from(self.reader.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    /// Reads the rows of one row group, in the order of the file.
+    ///
+    /// # Errors
+    /// What cannot be read or decoded; whatever `each` returns.
+    pub fn read<E: From<Error>>(
+        &self,
+        group: usize,
+        mut each: impl FnMut(&Row<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let failed = |e| Error::parquet("read", &self.path, e);
+        let file = self.file.try_clone().map_err(|e| Error::io("read", &self.path, e))?;
+        let mask = ProjectionMask::columns(self.reader.parquet_schema(), COLUMNS);
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.reader.clone())
+            .with_projection(mask)
+            .with_row_groups(vec![group])
+            .with_batch_size(BATCH)
+            .build()
+            .map_err(failed)?;
+        for batch in reader {
+            let batch = batch.map_err(|e| failed(e.into()))?;
+            let columns = Columns::of(&batch).ok_or_else(|| Error::because("read", &self.path, NO_SCAN))?;
+            for row in 0..batch.num_rows() {
+                each(&columns.row(row))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The columns of a batch.
+struct Columns<'a> {
+    path: &'a BinaryArray,
+    path_bytes: Option<&'a BinaryArray>,
+    ino: &'a [u64],
+    dev: &'a [u64],
+    size: &'a [i64],
+    mtime: &'a [i64],
+    ctime: &'a [i64],
+    btime: Option<&'a PrimitiveArray<TimestampNanosecondType>>,
+    mode: &'a [u32],
+    uid: &'a [u32],
+    gid: &'a [u32],
+}
+
+impl<'a> Columns<'a> {
+    fn of(batch: &'a RecordBatch) -> Option<Self> {
+        let numbers = |name| batch.column_by_name(name);
+        fn values<'a, T: ArrowPrimitiveType>(column: Option<&'a Arc<dyn Array>>) -> Option<&'a [T::Native]> {
+            Some(column?.as_primitive_opt::<T>()?.values())
+        }
+        let bytes = |name| batch.column_by_name(name)?.as_binary_opt::<i32>();
+        Some(Self {
+            path: bytes("path")?,
+            // Mostly there is none in a whole batch.
+            path_bytes: bytes("path_bytes").filter(|column| column.null_count() < column.len()),
+            ino: values::<UInt64Type>(numbers("inode"))?,
+            dev: values::<UInt64Type>(numbers("dev"))?,
+            size: values::<Int64Type>(numbers("size"))?,
+            mtime: values::<TimestampNanosecondType>(numbers("mtime"))?,
+            ctime: values::<TimestampNanosecondType>(numbers("ctime"))?,
+            btime: numbers("btime").and_then(|column| column.as_primitive_opt()),
+            mode: values::<UInt32Type>(numbers("mode"))?,
+            uid: values::<UInt32Type>(numbers("uid"))?,
+            gid: values::<UInt32Type>(numbers("gid"))?,
+        })
+    }
+
+    fn row(&self, row: usize) -> Row<'a> {
+        let exact = self.path_bytes.filter(|column| column.is_valid(row)).map(|column| column.value(row));
+        Row {
+            path: exact.unwrap_or_else(|| self.path.value(row)),
+            stat: Stat {
+                ino: self.ino[row],
+                dev: self.dev[row],
+                size: self.size[row],
+                mtime: self.mtime[row],
+                ctime: self.ctime[row],
+                btime: self.btime.filter(|column| column.is_valid(row)).map(|column| column.value(row)),
+                mode: self.mode[row],
+                uid: self.uid[row],
+                gid: self.gid[row],
+            },
+        }
+    }
+}
