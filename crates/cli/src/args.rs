@@ -28,6 +28,7 @@ pub(crate) struct Usage(pub(crate) String);
   pwalk find /data -name '*.bam' -size +1G find's own language, in parallel
   pwalk repair /shared                     what is wrong with its permissions
   pwalk copy /data/run7 /backup            what cp -a does, in parallel
+  pwalk diff data.parquet /data            what changed since that scan
   pwalk --NoSnap --header /data            the classic call: CSV on standard output
 
 Exit codes: 0 complete, 1 finished but something could not be read (PARTIAL),
@@ -50,6 +51,8 @@ pub(crate) enum Command {
     Repair(crate::repair::RepairArgs),
     /// Copy trees, fast and faithfully
     Copy(crate::copy::CopyArgs),
+    /// What changed between two scans, or between a scan and a directory
+    Diff(crate::diff::DiffArgs),
     /// Measure walking and copying on this machine
     Bench(crate::bench::BenchArgs),
     /// Print the completions for a shell

@@ -7,6 +7,7 @@
 mod args;
 mod bench;
 mod copy;
+mod diff;
 mod docs;
 mod find;
 mod human;
@@ -86,6 +87,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Walk(args) => walk::run(&args),
         Command::Repair(args) => repair::run(&args),
         Command::Copy(args) => copy::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Bench(args) => bench::run(&args),
         // Never parsed: see `main`.
         Command::Find(_) => Ok(Exit::Usage),

@@ -31,12 +31,12 @@ enum Cause {
 
 impl Error {
     /// The kernel or the runtime refused.
-    pub(crate) fn io(operation: &'static str, path: &Path, cause: io::Error) -> Self {
+    pub fn io(operation: &'static str, path: &Path, cause: io::Error) -> Self {
         Self { operation, path: path.to_owned(), cause: cause.into() }
     }
 
     /// The Parquet library refused. What the file system said is kept as such.
-    pub(crate) fn parquet(operation: &'static str, path: &Path, cause: parquet::errors::ParquetError) -> Self {
+    pub fn parquet(operation: &'static str, path: &Path, cause: parquet::errors::ParquetError) -> Self {
         let cause = match cause {
             parquet::errors::ParquetError::External(inner) => match inner.downcast::<io::Error>() {
                 Ok(io) => Cause::Io(*io),

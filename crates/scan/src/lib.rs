@@ -38,6 +38,7 @@ pub use error::Error;
 pub use ledger::{Ledger, LedgerEntry, LedgerTarget, class};
 pub use losses::{ledger_of, read_losses};
 pub use metadata::{Metadata, Root, read_metadata};
+pub use names::path_text;
 pub use output::{Output, Target, Written};
 pub use parquet::{Parquet, ParquetOptions};
 pub use pool::{Pool, Rows, Stopped};

@@ -28,10 +28,7 @@ struct Line {
 ///
 /// # Errors
 /// What reading says, and a line that is none of a ledger; whatever `each` returns.
-pub fn read_losses<E: From<Error>>(
-    ledger: &Path,
-    mut each: impl FnMut(&[u8], &str) -> Result<(), E>,
-) -> Result<(), E> {
+pub fn read_losses<E: From<Error>>(ledger: &Path, mut each: impl FnMut(&[u8], &str) -> Result<(), E>) -> Result<(), E> {
     let file = File::open(ledger).map_err(|e| Error::io("open", ledger, e))?;
     for line in BufReader::new(file).lines() {
         let line = line.map_err(|e| Error::io("read", ledger, e))?;

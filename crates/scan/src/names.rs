@@ -5,12 +5,21 @@
 
 use std::borrow::Cow;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
 /// A name as text.
 pub(crate) struct Text<'a> {
     /// Each maximal invalid sequence is one U+FFFD, as WHATWG and the standard library have it.
     pub(crate) text: Cow<'a, str>,
     /// Whether nothing was replaced.
     pub(crate) exact: bool,
+}
+
+/// A path as text, and the bytes as base64 where the text is not all of them.
+pub fn path_text(path: &[u8]) -> (Cow<'_, str>, Option<String>) {
+    let Text { text, exact } = text(path);
+    (text, (!exact).then(|| BASE64.encode(path)))
 }
 
 /// `bytes` as text.

@@ -120,11 +120,7 @@ impl ScanFile {
     ///
     /// # Errors
     /// What cannot be read or decoded; whatever `each` returns.
-    pub fn read<E: From<Error>>(
-        &self,
-        group: usize,
-        mut each: impl FnMut(&Row<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn read<E: From<Error>>(&self, group: usize, mut each: impl FnMut(&Row<'_>) -> Result<(), E>) -> Result<(), E> {
         let failed = |e| Error::parquet("read", &self.path, e);
         let file = self.file.try_clone().map_err(|e| Error::io("read", &self.path, e))?;
         let mask = ProjectionMask::columns(self.reader.parquet_schema(), COLUMNS);
@@ -163,7 +159,7 @@ struct Columns<'a> {
 impl<'a> Columns<'a> {
     fn of(batch: &'a RecordBatch) -> Option<Self> {
         let numbers = |name| batch.column_by_name(name);
-        fn values<'a, T: ArrowPrimitiveType>(column: Option<&'a Arc<dyn Array>>) -> Option<&'a [T::Native]> {
+        fn values<T: ArrowPrimitiveType>(column: Option<&Arc<dyn Array>>) -> Option<&[T::Native]> {
             Some(column?.as_primitive_opt::<T>()?.values())
         }
         let bytes = |name| batch.column_by_name(name)?.as_binary_opt::<i32>();

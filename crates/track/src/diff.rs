@@ -1,0 +1,178 @@
+//! The difference of two scans.
+//!
+//! ```text
+//! old ─► side: by directory ─┐                    ┌─► by inode ─► moves ─┐
+//!                            ├─► join: side by ───┤                      ├─► by path ─► tell ─► whoever asked
+//! new ─► side: by directory ─┘   side             └─────────────────────┘
+//! ```
+//!
+//! Both sides are sorted outside memory, so that their size does not matter; so is what was found. Between the two only the changes are carried on.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use pwalk_engine::{Options, Progress};
+use pwalk_fs::cores;
+use pwalk_scan::Verdict;
+
+use crate::TrackError;
+use crate::change::{Change, Counts};
+use crate::join::join;
+use crate::key::Roots;
+use crate::moves::pair;
+use crate::side::{Facts, Opened, Side, Source, read, spilled, walk};
+use crate::sort::{Merged, Spill};
+use crate::tell::Teller;
+
+/// Memory that sorting takes, unless told: both sides and what was found, in bytes.
+pub const MEMORY: usize = 64 << 20;
+
+/// What to compare.
+#[derive(Clone, Debug)]
+pub struct DiffOptions {
+    /// What was.
+    pub old: Source,
+    /// What is.
+    pub new: Source,
+    /// How directories are walked; threads for files as well, if they are fixed.
+    pub walk: Options,
+    /// The patterns that were compiled into `walk.exclude`.
+    pub exclude_patterns: Vec<String>,
+    /// Bytes of memory for sorting; what does not fit goes to a file without a name.
+    pub memory: usize,
+    /// Where that is; none: `TMPDIR`, or `/tmp`.
+    pub temp_dir: Option<PathBuf>,
+}
+
+impl DiffOptions {
+    /// A comparison of `old` with `new`.
+    pub fn new(old: Source, new: Source) -> Self {
+        Self { old, new, walk: Options::default(), exclude_patterns: Vec::new(), memory: MEMORY, temp_dir: None }
+    }
+}
+
+/// What a comparison came to.
+#[derive(Clone, Debug)]
+pub struct DiffSummary {
+    /// What is known of the old side.
+    pub old: Facts,
+    /// What is known of the new side.
+    pub new: Facts,
+    /// How many changes there are.
+    pub counts: Counts,
+    /// Whether the roots are other directories than they were, as in a copy: inodes and times of inodes were not compared, and nothing can have moved.
+    pub is_elsewhere: bool,
+    /// What makes the answer less than it seems.
+    pub warnings: Vec<String>,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl DiffSummary {
+    /// Whether both sides saw everything.
+    pub fn verdict(&self) -> Verdict {
+        match (self.old.verdict, self.new.verdict) {
+            (Verdict::Complete, Verdict::Complete) => Verdict::Complete,
+            _ => Verdict::Partial,
+        }
+    }
+}
+
+/// Compares, and tells `told` of each change, in the order of the paths.
+///
+/// # Errors
+/// [`TrackError`]. What could not be read in a directory is none: see [`DiffSummary::verdict`].
+pub fn run(
+    options: &DiffOptions,
+    told: &mut dyn FnMut(&Change<'_>) -> io::Result<()>,
+    progress: &dyn Progress,
+) -> Result<DiffSummary, TrackError> {
+    let begun = Instant::now();
+    let spill = Spill::new(options.temp_dir.as_deref());
+    let (mut old, mut new) = sides(options, &spill, progress)?;
+    let warnings = warnings(&old, &new);
+    let failed = spilled(&spill);
+    let mut findings = join(&mut old, &mut new, options.memory / 4, &spill).map_err(&failed)?;
+    let by_inode = Merged::new(vec![findings.by_inode]).map_err(&failed)?;
+    pair(by_inode, &findings.devices, &mut findings.by_path).map_err(&failed)?;
+    let found = Merged::new(vec![findings.by_path]).map_err(&failed)?;
+    let unseen = ((old.unseen, old.is_vague), (new.unseen, new.is_vague));
+    let mut teller = Teller::new((&old.roots, &new.roots), unseen, told).map_err(&failed)?;
+    teller.tell(found, failed)?;
+    let counts = teller.counts;
+    let (old, new) = (old.facts, new.facts);
+    Ok(DiffSummary { old, new, counts, is_elsewhere: findings.is_elsewhere, warnings, elapsed: begun.elapsed() })
+}
+
+/// Both sides, sorted.
+fn sides(options: &DiffOptions, spill: &Spill, progress: &dyn Progress) -> Result<(Side, Side), TrackError> {
+    let open = |source: &Source| match source {
+        Source::Scan(path) => Opened::new(path).map(Some),
+        Source::Directory(_) => Ok(None),
+    };
+    let (old, new) = (open(&options.old)?, open(&options.new)?);
+    check_roots(options, old.as_ref(), new.as_ref())?;
+    let threads = match options.walk.threads {
+        pwalk_engine::Threads::Fixed(threads) => threads.min(cores().count),
+        pwalk_engine::Threads::Adaptive => cores().count,
+    };
+    let memory = options.memory / 4 * 3;
+    let files: Vec<_> = [old, new].into_iter().flatten().collect();
+    let mut files = read(files, threads, memory, spill, &options.walk.cancel)?.into_iter();
+    let mut side = |source: &Source| match source {
+        Source::Scan(_) => files.next().ok_or(TrackError::Interrupted),
+        Source::Directory(path) => {
+            let roots = vec![path.clone()];
+            walk(roots, &options.walk, &options.exclude_patterns, memory / 2, spill, progress)
+        }
+    };
+    Ok((side(&options.old)?, side(&options.new)?))
+}
+
+/// That both are of the same roots, or of one each.
+fn check_roots(options: &DiffOptions, old: Option<&Opened>, new: Option<&Opened>) -> Result<(), TrackError> {
+    let roots = |opened: Option<&Opened>, source: &Source| match (opened, source) {
+        (Some(opened), _) => opened.roots.clone(),
+        (None, Source::Directory(path)) => Roots::new([path.clone()]),
+        (None, Source::Scan(_)) => Roots::new([]),
+    };
+    let (old, new) = (roots(old, &options.old), roots(new, &options.new));
+    if old.paths() == new.paths() || (old.paths().len() == 1 && new.paths().len() == 1) {
+        return Ok(());
+    }
+    let shown =
+        |roots: &Roots| roots.paths().iter().map(|root| root.escape_ascii().to_string()).collect::<Vec<_>>().join(", ");
+    Err(TrackError::OtherRoots { old: shown(&old), new: shown(&new) })
+}
+
+/// What makes the answer less than it seems.
+fn warnings(old: &Side, new: &Side) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (side, which, what) in [
+        (old, "old", "what is new there may have been there before"),
+        (new, "new", "nothing can be said to be removed"),
+    ] {
+        if side.is_vague {
+            warnings.push(format!(
+                "the {which} scan is PARTIAL and its error ledger is not beside it: {what}; put the ledger there"
+            ));
+        }
+    }
+    if let (Some(was), Some(is)) = (&old.facts.extent, &new.facts.extent) {
+        let other = |(name, value): (&String, &serde_json::Value)| {
+            let now = is.get(name).filter(|now| *now != value)?;
+            Some(format!("--{name} was {value} and is {now}"))
+        };
+        let differing: BTreeMap<_, _> = was.iter().filter_map(|pair| Some((pair.0, other(pair)?))).collect();
+        if !differing.is_empty() {
+            let list: Vec<_> = differing.into_values().collect();
+            warnings.push(format!(
+                "the scans were made with other options ({}): what only one of them looked at counts as added or removed",
+                list.join(", ")
+            ));
+        }
+    }
+    warnings
+}

@@ -1,0 +1,28 @@
+//! Scan + scan = changes: exact, at any size, without a server.
+//!
+//! A scan sorted by directory is a value; the difference of two is a merge of two streams. What comes out is what changed, and nothing that was not
+//! seen is taken for gone.
+//!
+//! * `side.rs`: a file of a scan, or a directory that is walked now, sorted;
+//! * `join.rs`, `moves.rs`, `tell.rs`: the difference, in three steps;
+//! * `sort.rs`: sorting more than memory holds; `key.rs`: paths in the order of trees.
+//!
+//! Never does a failed listing remove anything: what was below is [`ChangeType::Unseen`].
+
+mod change;
+mod diff;
+mod entry;
+mod error;
+mod join;
+mod key;
+mod moves;
+mod side;
+mod sort;
+mod tell;
+mod write;
+
+pub use change::{Change, ChangeType, Confidence, Counts};
+pub use diff::{DiffOptions, DiffSummary, MEMORY, run};
+pub use error::TrackError;
+pub use side::{Facts, Source};
+pub use write::{ChangeFormat, ChangeWriter, json};

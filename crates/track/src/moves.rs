@@ -1,0 +1,99 @@
+//! Moves: of what is gone and what is new, by inode, what is the same.
+//!
+//! An inode's number is given again when a file is removed, so it does not tell by itself. With the same time of birth it does. Where the file
+//! system keeps none, a file of the same size and time of change is taken for the same, and a directory of the same time of
+//! change: that is rather a move than a coincidence, and said to be likely.
+
+use std::collections::HashMap;
+use std::io;
+
+use pwalk_scan::Stat;
+
+use crate::change::Confidence;
+use crate::entry::{SIZE, decode, kind};
+use crate::join::{NEW, OLD, found};
+use crate::sort::{Merged, Sorter};
+
+/// What is under one path in one side only.
+struct Lone {
+    stat: Stat,
+    payload: Vec<u8>,
+}
+
+impl Lone {
+    fn key(&self) -> &[u8] {
+        &self.payload[SIZE + 1..]
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.payload[..SIZE]
+    }
+}
+
+/// Pairs what is gone with what is new, and adds all of it to what is told by path.
+pub(crate) fn pair(mut by_inode: Merged, devices: &HashMap<u64, u64>, by_path: &mut Sorter) -> io::Result<()> {
+    let mut gone: Vec<Option<Lone>> = Vec::new();
+    while by_inode.next_group()? {
+        gone.clear();
+        while let Some((name, payload)) = by_inode.item() {
+            let lone = Lone { stat: decode(payload), payload: payload.to_vec() };
+            match name.first() {
+                Some(&OLD) => gone.push(Some(lone)),
+                Some(&NEW) => {
+                    let pair = gone.iter_mut().find_map(|old| {
+                        let confidence = same(&old.as_ref()?.stat, &lone.stat, devices)?;
+                        Some((old.take()?, confidence))
+                    });
+                    match pair {
+                        Some((old, confidence)) => {
+                            let sure = [u8::from(confidence == Confidence::Certain)];
+                            by_path.push(lone.key(), found::MOVED, &[old.bytes(), lone.bytes(), &sure, old.key()])?;
+                        }
+                        None => by_path.push(lone.key(), found::NEW, &[lone.bytes()])?,
+                    }
+                }
+                _ => {}
+            }
+            by_inode.advance()?;
+        }
+        for old in gone.iter().flatten() {
+            by_path.push(old.key(), found::GONE, &[old.bytes()])?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether what is gone is what is new, and how sure that is.
+fn same(old: &Stat, new: &Stat, devices: &HashMap<u64, u64>) -> Option<Confidence> {
+    let device = devices.get(&old.dev).copied().unwrap_or(old.dev);
+    if old.ino != new.ino || device != new.dev || kind(old) != kind(new) {
+        return None;
+    }
+    match (old.btime, new.btime) {
+        (Some(old), Some(new)) => (old == new).then_some(Confidence::Certain),
+        _ => {
+            let is_same_size = kind(old).is_dir() || old.size == new.size;
+            (is_same_size && old.mtime == new.mtime).then_some(Confidence::Likely)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_was_given_again_is_no_move() {
+        let old = Stat { ino: 5, dev: 1, size: 9, mtime: 7, btime: Some(1), mode: 0o100_644, ..Stat::default() };
+        let devices = HashMap::from([(1, 3)]);
+        let new = Stat { dev: 3, ctime: 99, ..old };
+        assert_eq!(same(&old, &new, &devices), Some(Confidence::Certain));
+        assert_eq!(same(&old, &Stat { size: 1, mtime: 1, ..new }, &devices), Some(Confidence::Certain));
+        assert_eq!(same(&old, &new, &HashMap::new()), None);
+        assert_eq!(same(&old, &Stat { btime: Some(2), ..new }, &devices), None);
+        assert_eq!(same(&old, &Stat { mode: 0o040_755, ..new }, &devices), None);
+        let unborn = Stat { btime: None, ..new };
+        assert_eq!(same(&old, &unborn, &devices), Some(Confidence::Likely));
+        assert_eq!(same(&old, &Stat { size: 8, ..unborn }, &devices), None);
+    }
+}
