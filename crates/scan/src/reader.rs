@@ -1,8 +1,7 @@
 //! Reading a scan back: the rows of a Parquet file, as those need them who compare scans.
 //!
 //! What is read are the columns that say what an entry is and when it changed; the path comes as exact bytes, whether or not they are UTF-8.
-//! A row group is read by itself, so that several threads can share a file. Text is taken as bytes: to check that
-//! it is UTF-8 would cost as much as the rest, and nothing here depends on it.
+//! A row group is read by itself, so that several threads can share a file.
 //!
 //! Files of other programs will do if they have the columns.
 
@@ -12,8 +11,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampNanosecondType, UInt32Type, UInt64Type};
-use arrow_array::{Array, ArrowPrimitiveType, BinaryArray, PrimitiveArray, RecordBatch};
-use arrow_schema::{DataType, Field, Schema};
+use arrow_array::{Array, ArrowPrimitiveType, BinaryArray, PrimitiveArray, RecordBatch, StringArray};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 
@@ -82,14 +80,6 @@ impl ScanFile {
         if lacking.is_some_and(|name| !matches!(*name, "path_bytes" | "btime")) {
             return Err(Error::because("read", path, NO_SCAN));
         }
-        // Text as the bytes that it is.
-        let fields = reader.schema().fields().iter().map(|field| match field.data_type() {
-            DataType::Utf8 => Field::new(field.name(), DataType::Binary, field.is_nullable()),
-            _ => field.as_ref().clone(),
-        });
-        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_schema(schema);
-        let reader = ArrowReaderMetadata::try_new(Arc::clone(reader.metadata()), options).map_err(failed)?;
         Ok(Self { path: path.into(), file: Arc::new(file), reader })
     }
 
@@ -114,6 +104,12 @@ impl ScanFile {
     /// How many rows there are.
     pub fn rows(&self) -> u64 {
         u64::try_from(self.reader.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    /// How many rows a row group has.
+    pub fn rows_of(&self, group: usize) -> u64 {
+        let groups = self.reader.metadata().row_groups();
+        groups.get(group).and_then(|group| u64::try_from(group.num_rows()).ok()).unwrap_or(0)
     }
 
     /// Reads the rows of one row group, in the order of the file.
@@ -143,7 +139,7 @@ impl ScanFile {
 
 /// The columns of a batch.
 struct Columns<'a> {
-    path: &'a BinaryArray,
+    path: &'a StringArray,
     path_bytes: Option<&'a BinaryArray>,
     ino: &'a [u64],
     dev: &'a [u64],
@@ -164,7 +160,7 @@ impl<'a> Columns<'a> {
         }
         let bytes = |name| batch.column_by_name(name)?.as_binary_opt::<i32>();
         Some(Self {
-            path: bytes("path")?,
+            path: batch.column_by_name("path")?.as_string_opt::<i32>()?,
             // Mostly there is none in a whole batch.
             path_bytes: bytes("path_bytes").filter(|column| column.null_count() < column.len()),
             ino: values::<UInt64Type>(numbers("inode"))?,
@@ -182,7 +178,7 @@ impl<'a> Columns<'a> {
     fn row(&self, row: usize) -> Row<'a> {
         let exact = self.path_bytes.filter(|column| column.is_valid(row)).map(|column| column.value(row));
         Row {
-            path: exact.unwrap_or_else(|| self.path.value(row)),
+            path: exact.unwrap_or_else(|| self.path.value(row).as_bytes()),
             stat: Stat {
                 ino: self.ino[row],
                 dev: self.dev[row],

@@ -1,33 +1,38 @@
 //! The difference of two scans.
 //!
 //! ```text
-//! old ─► side: by directory ─┐                    ┌─► by inode ─► moves ─┐
-//!                            ├─► join: side by ───┤                      ├─► by path ─► tell ─► whoever asked
-//! new ─► side: by directory ─┘   side             └─────────────────────┘
+//! old ─► side: marks ─┐                         ┌─► by inode ─► moves ─┐
+//!                     ├─► join: what differs ───┤                      ├─► by path ─► tell ─► whoever asked
+//! new ─► side: marks ─┘                         └──────────────────────┘
 //! ```
 //!
-//! Both sides are sorted outside memory, so that their size does not matter; so is what was found. Between the two only the changes are carried on.
+//! Of each entry both sides keep a mark of fixed size, outside memory if need be; only what differs is read again, sorted and told.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use pwalk_engine::{Options, Progress};
-use pwalk_fs::cores;
+use pwalk_engine::{Options, Progress, Threads};
 use pwalk_scan::Verdict;
 
 use crate::TrackError;
 use crate::change::{Change, Counts};
 use crate::join::join;
 use crate::key::Roots;
+use crate::marks::Seed;
 use crate::moves::pair;
-use crate::side::{Facts, Opened, Side, Source, read, spilled, walk};
+use crate::side::{Facts, Opened, Reading, Side, Source, read, threads, walk};
 use crate::sort::{Merged, Spill};
 use crate::tell::Teller;
 
-/// Memory that sorting takes, unless told: both sides and what was found, in bytes.
-pub const MEMORY: usize = 64 << 20;
+/// Memory that comparing takes, unless told, in bytes.
+pub const MEMORY: usize = 112 << 20;
+
+/// Entries of a part: both sides' marks of them are to fit into a core's cache.
+const PART: u64 = 8192;
+/// Entries of what nothing is known of.
+const UNKNOWN: u64 = 4 << 20;
 
 /// What to compare.
 #[derive(Clone, Debug)]
@@ -40,7 +45,7 @@ pub struct DiffOptions {
     pub walk: Options,
     /// The patterns that were compiled into `walk.exclude`.
     pub exclude_patterns: Vec<String>,
-    /// Bytes of memory for sorting; what does not fit goes to a file without a name.
+    /// Bytes of memory for comparing; what does not fit goes to a file without a name.
     pub memory: usize,
     /// Where that is; none: `TMPDIR`, or `/tmp`.
     pub temp_dir: Option<PathBuf>,
@@ -90,45 +95,51 @@ pub fn run(
     progress: &dyn Progress,
 ) -> Result<DiffSummary, TrackError> {
     let begun = Instant::now();
-    let spill = Spill::new(options.temp_dir.as_deref());
-    let (mut old, mut new) = sides(options, &spill, progress)?;
+    let (old, new, reading) = sides(options, progress)?;
     let warnings = warnings(&old, &new);
-    let failed = spilled(&spill);
-    let mut findings = join(&mut old, &mut new, options.memory / 4, &spill).map_err(&failed)?;
-    let by_inode = Merged::new(vec![findings.by_inode]).map_err(&failed)?;
-    pair(by_inode, &findings.devices, &mut findings.by_path).map_err(&failed)?;
-    let found = Merged::new(vec![findings.by_path]).map_err(&failed)?;
+    let failed = |why| reading.spilled(why);
+    let mut findings = join(&old, &new, options.memory / 4, &reading)?;
+    let by_inode = Merged::all(vec![findings.by_inode]).map_err(failed)?;
+    pair(by_inode, &findings.known.devices, &mut findings.by_path).map_err(failed)?;
+    let found = Merged::all(vec![findings.by_path]).map_err(failed)?;
     let unseen = ((old.unseen, old.is_vague), (new.unseen, new.is_vague));
-    let mut teller = Teller::new((&old.roots, &new.roots), unseen, told).map_err(&failed)?;
+    let mut teller = Teller::new((&old.roots, &new.roots), unseen, told).map_err(failed)?;
     teller.tell(found, failed)?;
     let counts = teller.counts;
-    let (old, new) = (old.facts, new.facts);
-    Ok(DiffSummary { old, new, counts, is_elsewhere: findings.is_elsewhere, warnings, elapsed: begun.elapsed() })
+    let (old, new, is_elsewhere) = (old.facts, new.facts, findings.known.is_elsewhere);
+    Ok(DiffSummary { old, new, counts, is_elsewhere, warnings, elapsed: begun.elapsed() })
 }
 
-/// Both sides, sorted.
-fn sides(options: &DiffOptions, spill: &Spill, progress: &dyn Progress) -> Result<(Side, Side), TrackError> {
+/// Both sides, read.
+fn sides(options: &DiffOptions, progress: &dyn Progress) -> Result<(Side, Side, Reading), TrackError> {
     let open = |source: &Source| match source {
         Source::Scan(path) => Opened::new(path).map(Some),
         Source::Directory(_) => Ok(None),
     };
     let (old, new) = (open(&options.old)?, open(&options.new)?);
     check_roots(options, old.as_ref(), new.as_ref())?;
-    let threads = match options.walk.threads {
-        pwalk_engine::Threads::Fixed(threads) => threads.min(cores().count),
-        pwalk_engine::Threads::Adaptive => cores().count,
+    // Of a directory nothing is known but that it is rather as large as the other side.
+    let rows = [&old, &new].into_iter().flatten().map(Opened::rows).max().unwrap_or(UNKNOWN);
+    let reading = Reading {
+        seed: Seed::drawn(),
+        parts: usize::try_from(rows / PART).unwrap_or(usize::MAX).clamp(16, 4096),
+        threads: match options.walk.threads {
+            Threads::Fixed(count) => count.min(threads()),
+            Threads::Adaptive => threads(),
+        },
+        memory: options.memory / 8 * 3,
+        spill: Spill::new(options.temp_dir.as_deref()),
+        cancel: options.walk.cancel.clone(),
     };
-    let memory = options.memory / 4 * 3;
     let files: Vec<_> = [old, new].into_iter().flatten().collect();
-    let mut files = read(files, threads, memory, spill, &options.walk.cancel)?.into_iter();
+    let mut files = read(files, &reading)?.into_iter();
     let mut side = |source: &Source| match source {
         Source::Scan(_) => files.next().ok_or(TrackError::Interrupted),
         Source::Directory(path) => {
-            let roots = vec![path.clone()];
-            walk(roots, &options.walk, &options.exclude_patterns, memory / 2, spill, progress)
+            walk(vec![path.clone()], &options.walk, &options.exclude_patterns, &reading, progress)
         }
     };
-    Ok((side(&options.old)?, side(&options.new)?))
+    Ok((side(&options.old)?, side(&options.new)?, reading))
 }
 
 /// That both are of the same roots, or of one each.

@@ -1,48 +1,96 @@
-//! An entry's metadata as bytes of fixed length, as what is sorted carries it.
+//! An entry's metadata as bytes, few of them, as what is sorted carries it.
+
+use std::ops::Deref;
 
 use pwalk_fs::{Kind, Meta, Time};
 use pwalk_scan::Stat;
 
-/// Bytes of a [`Stat`].
-pub(crate) const SIZE: usize = 60;
-/// A time of birth that is not known: earlier than any.
-const UNBORN: i64 = i64::MIN;
+/// Numbers of a [`Stat`].
+const FIELDS: usize = 9;
+/// Bytes before the numbers: how long each of them is, and whether there is a time of birth.
+const HEAD: usize = (FIELDS + 1).div_ceil(2);
+/// Bytes that an entry takes at the most, with room for a word that is written whole.
+const MOST: usize = HEAD + 8 * (FIELDS + 1);
 
-/// As bytes.
-pub(crate) fn encode(stat: &Stat) -> [u8; SIZE] {
-    let mut out = [0; SIZE];
-    let long = [
+/// A stat as few bytes, which are the same for the same stat.
+pub(crate) struct Encoded {
+    bytes: [u8; MOST],
+    length: usize,
+}
+
+impl Deref for Encoded {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+/// As bytes: of each number those that are not zero. Times are told by how far they are from each other.
+pub(crate) fn encode(stat: &Stat) -> Encoded {
+    let mut out = Encoded { bytes: [0; MOST], length: HEAD };
+    let numbers = [
         stat.ino,
         stat.dev,
-        stat.size.cast_unsigned(),
-        stat.mtime.cast_unsigned(),
-        stat.ctime.cast_unsigned(),
-        stat.btime.unwrap_or(UNBORN).cast_unsigned(),
+        zigzag(stat.size),
+        zigzag(stat.mtime),
+        zigzag(stat.ctime.wrapping_sub(stat.mtime)),
+        stat.btime.map_or(0, |btime| zigzag(btime.wrapping_sub(stat.ctime))),
+        stat.mode.into(),
+        stat.uid.into(),
+        stat.gid.into(),
     ];
-    for (place, number) in out.chunks_exact_mut(8).zip(long) {
-        place.copy_from_slice(&number.to_le_bytes());
+    for (field, number) in numbers.into_iter().enumerate() {
+        let bytes = (u64::BITS - number.leading_zeros()).div_ceil(8);
+        out.bytes[field / 2] |= u8::try_from(bytes << (field % 2 * 4)).unwrap_or(0);
+        // Whole words: what is too much the next one covers.
+        out.bytes[out.length..out.length + 8].copy_from_slice(&number.to_le_bytes());
+        out.length += bytes as usize;
     }
-    for (place, number) in out[48..].chunks_exact_mut(4).zip([stat.mode, stat.uid, stat.gid]) {
-        place.copy_from_slice(&number.to_le_bytes());
-    }
+    out.bytes[out.length..].fill(0);
+    out.bytes[FIELDS / 2] |= u8::from(stat.btime.is_some()) << (FIELDS % 2 * 4);
     out
 }
 
-/// From bytes; what is missing is zero.
-pub(crate) fn decode(bytes: &[u8]) -> Stat {
-    let long = |at: usize| bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
-    let short = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
-    Stat {
-        ino: long(0),
-        dev: long(8),
-        size: long(16).cast_signed(),
-        mtime: long(24).cast_signed(),
-        ctime: long(32).cast_signed(),
-        btime: Some(long(40).cast_signed()).filter(|time| *time != UNBORN),
-        mode: short(48),
-        uid: short(52),
-        gid: short(56),
+/// From bytes, and how many they were; what is missing is zero.
+pub(crate) fn decode(bytes: &[u8]) -> (Stat, usize) {
+    let nibble = |field: usize| bytes.get(field / 2).map_or(0, |byte| usize::from(byte >> (field % 2 * 4) & 0xf));
+    let mut numbers = [0_u64; FIELDS];
+    let mut at = HEAD;
+    for (field, number) in numbers.iter_mut().enumerate() {
+        let length = nibble(field).min(8);
+        let mut word = [0; 8];
+        if let Some(there) = bytes.get(at..at + length) {
+            word[..length].copy_from_slice(there);
+        }
+        *number = u64::from_le_bytes(word);
+        at += length;
     }
+    let [ino, dev, size, mtime, ctime, btime, mode, uid, gid] = numbers;
+    let short = |number| u32::try_from(number).unwrap_or(u32::MAX);
+    let mtime = unzigzag(mtime);
+    let ctime = unzigzag(ctime).wrapping_add(mtime);
+    let stat = Stat {
+        ino,
+        dev,
+        size: unzigzag(size),
+        mtime,
+        ctime,
+        btime: (nibble(FIELDS) == 1).then(|| unzigzag(btime).wrapping_add(ctime)),
+        mode: short(mode),
+        uid: short(uid),
+        gid: short(gid),
+    };
+    (stat, at)
+}
+
+/// A number with a sign as one without, small if it is near zero.
+fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)).cast_unsigned()
+}
+
+fn unzigzag(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
 /// What the kernel said of an entry. Times that 64 bits of nanoseconds do not hold (before 1677, after 2262) become the nearest that they do.
@@ -73,24 +121,28 @@ pub(crate) fn kind(stat: &Stat) -> Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
-    fn bytes_and_back() {
-        for btime in [None, Some(-1), Some(i64::MAX)] {
-            let stat = Stat {
-                ino: u64::MAX,
-                dev: 2,
-                size: i64::MAX,
-                mtime: -4,
-                ctime: i64::MIN,
-                btime,
-                mode: 0o104_755,
-                uid: u32::MAX,
-                gid: 9,
-            };
-            assert_eq!(decode(&encode(&stat)), stat);
-        }
+    fn times_that_64_bits_do_not_hold_are_the_nearest_that_they_do() {
         assert_eq!(nanoseconds(Time { sec: -2, nsec: 999_999_999 }), -1_000_000_001);
         assert_eq!(nanoseconds(Time { sec: i64::MAX, nsec: 0 }), i64::MAX);
+        assert_eq!(nanoseconds(Time { sec: i64::MIN, nsec: 0 }), i64::MIN);
+        assert_eq!(decode(&[]), (Stat::default(), HEAD));
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_and_back(
+            ino: u64, dev: u64, size: i64, mtime: i64, ctime: i64, btime: Option<i64>, mode: u32, uid: u32, gid: u32, bits in 0..64_u32,
+        ) {
+            let stat = Stat { ino: ino >> bits, dev, size: size >> bits, mtime, ctime: ctime >> bits, btime, mode, uid, gid };
+            for stat in [stat, Stat { ctime: mtime, btime: Some(mtime), ..stat }] {
+                let bytes = encode(&stat);
+                let length = bytes.len();
+                prop_assert_eq!(decode(&[&bytes, &b"more"[..]].concat()), (stat, length));
+                prop_assert!(length <= MOST);
+            }
+        }
     }
 }

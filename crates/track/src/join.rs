@@ -1,19 +1,27 @@
-//! Two sorted scans, side by side: what is in one of them only, and what is in both and not the same.
+//! Both sides of what differs: which kind of difference it is.
+//!
+//! ```text
+//! marks of both sides ─► part by part: what differs, by place ─► details of that, by path ─► findings
+//! ```
 //!
 //! What is found is not told at once. What is gone and what is new may be one entry that moved, and a directory whose own times changed may have
 //! changed only because of what is in it, which comes later. So findings are sorted again: what is gone and what is new by inode
-//! (`moves`), everything else by path (`tell`). Those are as many as there are changes, not as there are entries.
+//! (`moves`), everything else by path (`tell`). All this is as much as there are changes, not as there are entries.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::io;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
 
 use pwalk_scan::Stat;
 
-use crate::entry::{SIZE, decode, encode, kind};
-use crate::key::own_key;
-use crate::side::Side;
-use crate::sort::{Merged, Sorter, Spill};
+use crate::TrackError;
+use crate::entry::{decode, encode, kind};
+use crate::key::above;
+use crate::marks::{Compared, compare};
+use crate::side::{Chosen, Reading, Side};
+use crate::sort::{Merged, Sorter};
 
 /// What was found about a path, for `tell`. In this order where there are several.
 pub(crate) mod found {
@@ -43,109 +51,128 @@ pub(crate) struct Findings {
     pub(crate) by_path: Sorter,
     /// By inode: what is gone and what is new.
     pub(crate) by_inode: Sorter,
+    pub(crate) known: Known,
+    /// The directory that was last said to be stirred.
+    stirred: Vec<u8>,
+}
+
+/// What is known of both sides.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
     /// Devices that have another number now.
     pub(crate) devices: HashMap<u64, u64>,
     /// Whether any root is another directory than it was: then inodes tell nothing.
     pub(crate) is_elsewhere: bool,
-    /// Room for a name.
-    name: Vec<u8>,
 }
 
-/// Compares.
-pub(crate) fn join(old: &mut Side, new: &mut Side, memory: usize, spill: &Spill) -> io::Result<Findings> {
+/// Compares, and takes about so much memory for what is found.
+pub(crate) fn join(old: &Side, new: &Side, memory: usize, reading: &Reading) -> Result<Findings, TrackError> {
+    let known = Known::of(old, new);
+    let (gone, came) = differing(old, new, !known.is_elsewhere, reading)?;
+    let mut details = old.fetch(&gone, &[OLD], memory / 8, reading)?;
+    details.append(&mut new.fetch(&came, &[NEW], memory / 8, reading)?);
+    let failed = |why| reading.spilled(why);
     let mut findings = Findings {
-        by_path: Sorter::new(memory / 2, spill),
-        by_inode: Sorter::new(memory / 2, spill),
-        devices: HashMap::new(),
-        is_elsewhere: false,
-        name: Vec::new(),
+        by_path: Sorter::new(memory / 4, &reading.spill),
+        by_inode: Sorter::new(memory / 4, &reading.spill),
+        known,
+        stirred: Vec::new(),
     };
-    let has_same_roots = old.roots.paths() == new.roots.paths();
-    let (old, new) = (&mut old.entries, &mut new.entries);
-    let (mut has_old, mut has_new) = (old.next_group()?, new.next_group()?);
-    while has_old || has_new {
-        let order = match (has_old, has_new) {
-            (true, true) => old.key().cmp(new.key()),
-            (true, false) => Ordering::Less,
-            _ => Ordering::Greater,
-        };
-        findings.dir(order, old, new, has_same_roots)?;
-        if order != Ordering::Greater {
-            has_old = old.next_group()?;
+    let details = Merged::all(details).map_err(failed)?;
+    findings.join(details, reading).map_err(failed)?;
+    if reading.cancel.is_cancelled() { Err(TrackError::Interrupted) } else { Ok(findings) }
+}
+
+/// What is not the same on both sides, by the places of each.
+fn differing(old: &Side, new: &Side, compares_inodes: bool, reading: &Reading) -> Result<(Chosen, Chosen), TrackError> {
+    struct Choosing<'a>(&'a Chosen, &'a Chosen);
+    impl Compared for Choosing<'_> {
+        fn differ(&mut self, old: u64, new: u64) {
+            self.0.choose(old);
+            self.1.choose(new);
         }
-        if order != Ordering::Less {
-            has_new = new.next_group()?;
+
+        fn gone(&mut self, old: u64) {
+            self.0.choose(old);
+        }
+
+        fn came(&mut self, new: u64) {
+            self.1.choose(new);
         }
     }
-    Ok(findings)
+    let chosen = (old.none(), new.none());
+    let next = AtomicUsize::new(0);
+    let work = || -> io::Result<()> {
+        let (mut was, mut is) = (Vec::new(), Vec::new());
+        loop {
+            // Relaxed: nothing else depends on it.
+            let part = next.fetch_add(1, Relaxed);
+            if part >= reading.parts || reading.cancel.is_cancelled() {
+                return Ok(());
+            }
+            was.clear();
+            is.clear();
+            old.part(part, &mut was)?;
+            new.part(part, &mut is)?;
+            compare(&was, &is, compares_inodes, &mut Choosing(&chosen.0, &chosen.1));
+        }
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..reading.threads).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().try_for_each(|t| t.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
+    .map_err(|why| reading.spilled(why))?;
+    Ok(chosen)
 }
 
 impl Findings {
-    /// Compares the entries of one directory, which is in both or in one of them.
-    fn dir(&mut self, sides: Ordering, old: &mut Merged, new: &mut Merged, has_same_roots: bool) -> io::Result<()> {
-        let mut is_stirred = false;
-        let key = if sides == Ordering::Greater { new.key() } else { old.key() }.to_vec();
-        loop {
-            let was = if sides == Ordering::Greater { None } else { old.item() };
-            let is = if sides == Ordering::Less { None } else { new.item() };
-            let order = match (was, is) {
-                (None, None) => break,
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(was), Some(is)) => was.0.cmp(is.0),
+    /// Goes through what differs, path by path: the old side, the new one, or both.
+    fn join(&mut self, mut details: Merged, reading: &Reading) -> io::Result<()> {
+        let mut key = Vec::new();
+        while details.next_group()? && !reading.cancel.is_cancelled() {
+            key.clear();
+            key.extend_from_slice(details.key());
+            let (mut was, mut is) = (None, None);
+            while let Some((side, stat)) = details.item() {
+                let place = if side == [OLD] { &mut was } else { &mut is };
+                *place = Some(stat.to_vec());
+                details.advance()?;
+            }
+            let is_stirred = match (was, is) {
+                (Some(was), Some(is)) => self.both(&key, &decode(&was).0, &decode(&is).0)?,
+                (Some(was), None) => self.gone_or_new(OLD, &key, &was).map(|()| true)?,
+                (None, Some(is)) => self.gone_or_new(NEW, &key, &is).map(|()| true)?,
+                (None, None) => false,
             };
-            match (order, was, is) {
-                (Ordering::Equal, Some((name, was)), Some((_, is))) => {
-                    // Mostly nothing changed, and nothing need be taken apart.
-                    if was != is {
-                        let (was, is) = (decode(was), decode(is));
-                        if name.is_empty() {
-                            self.root(&was, &is, has_same_roots);
-                        }
-                        is_stirred |= self.both(&key, name, &was, &is)?;
-                    }
-                }
-                (Ordering::Less, Some((name, was)), _) => {
-                    is_stirred = true;
-                    self.gone_or_new(OLD, &own_key(&key, name), was, false)?;
-                }
-                (_, _, Some((name, is))) => {
-                    is_stirred = true;
-                    self.gone_or_new(NEW, &own_key(&key, name), is, false)?;
-                }
-                _ => break,
+            if let (true, Some(dir)) = (is_stirred, above(&key))
+                && self.stirred != dir
+            {
+                self.stirred.clear();
+                self.stirred.extend_from_slice(dir);
+                self.by_path.push(dir, found::STIRRED, &[])?;
             }
-            if order != Ordering::Greater {
-                pass(old, &mut self.name)?;
-            }
-            if order != Ordering::Less {
-                pass(new, &mut self.name)?;
-            }
-        }
-        if is_stirred {
-            self.by_path.push(&key, found::STIRRED, &[])?;
         }
         Ok(())
     }
 
     /// Compares what has one path in both. Whether the directory that it is in was changed by it.
-    fn both(&mut self, dir: &[u8], name: &[u8], was: &Stat, is: &Stat) -> io::Result<bool> {
+    fn both(&mut self, key: &[u8], was: &Stat, is: &Stat) -> io::Result<bool> {
         let of = |stat: &Stat| stat.mode >> 12;
-        let is_same_inode = was.ino == is.ino && is_born_with(was, is) && self.is_same_device(was, is);
-        let key = own_key(dir, name);
-        let both = [&encode(was)[..], &encode(is)];
-        let says = |what, by_path: &mut Sorter| by_path.push(&key, what, &both);
-        if of(was) != of(is) || (!is_same_inode && !self.is_elsewhere) {
-            if self.is_elsewhere || name.is_empty() {
+        let is_same_inode = was.ino == is.ino && is_born_with(was, is) && self.known.is_same_device(was, is);
+        let (was_bytes, is_bytes) = (encode(was), encode(is));
+        let both = [&was_bytes[..], &is_bytes];
+        let says = |what, by_path: &mut Sorter| by_path.push(key, what, &both);
+        if of(was) != of(is) || (!is_same_inode && !self.known.is_elsewhere) {
+            if self.known.is_elsewhere || above(key).is_none() {
                 says(found::MODIFIED, &mut self.by_path)?;
             } else {
-                self.gone_or_new(OLD, &key, both[0], true)?;
-                self.gone_or_new(NEW, &key, both[1], true)?;
+                self.gone_or_new(OLD, key, both[0])?;
+                self.gone_or_new(NEW, key, both[1])?;
             }
             return Ok(true);
         }
         let is_dir = kind(is).is_dir();
-        let touched = was.mtime != is.mtime || (was.ctime != is.ctime && !self.is_elsewhere);
+        let touched = was.mtime != is.mtime || (was.ctime != is.ctime && !self.known.is_elsewhere);
         if !is_dir && (was.size != is.size || was.mtime != is.mtime) {
             says(found::MODIFIED, &mut self.by_path)?;
         } else if (was.mode, was.uid, was.gid) != (is.mode, is.uid, is.gid) || (touched && !is_dir) {
@@ -154,6 +181,31 @@ impl Findings {
             says(found::TOUCHED, &mut self.by_path)?;
         }
         Ok(false)
+    }
+
+    /// Something is in one side only, or is not what the other has under its path.
+    fn gone_or_new(&mut self, side: u8, key: &[u8], stat: &[u8]) -> io::Result<()> {
+        if self.known.is_elsewhere {
+            let what = if side == OLD { found::GONE } else { found::NEW };
+            return self.by_path.push(key, what, &[stat]);
+        }
+        // The path is the name, so that names of one file come in order; what is longer is cut, and read from the payload.
+        let name = [&[side], &key[..key.len().min(1024)]].concat();
+        let ino = decode(stat).0.ino.to_le_bytes();
+        self.by_inode.push(&ino, &name, &[stat, key])
+    }
+}
+
+impl Known {
+    fn of(old: &Side, new: &Side) -> Self {
+        let mut known = Self::default();
+        let has_same_roots = old.roots.paths() == new.roots.paths();
+        for (root, was) in &old.tops {
+            if let Some(is) = new.tops.get(root) {
+                known.root(was, is, has_same_roots);
+            }
+        }
+        known
     }
 
     /// A root in both: whether it is the directory that it was. An inode's number alone does not tell: the top of many file systems has the same.
@@ -182,34 +234,9 @@ impl Findings {
             None => false,
         }
     }
-
-    /// Something is in one side only, or `both` are under this path and are not the same.
-    fn gone_or_new(&mut self, side: u8, key: &[u8], stat: &[u8], both: bool) -> io::Result<()> {
-        if self.is_elsewhere {
-            let what = if side == OLD { found::GONE } else { found::NEW };
-            return self.by_path.push(key, what, &[stat]);
-        }
-        let stat = &stat[..SIZE.min(stat.len())];
-        // The path is the name, so that names of one file come in order; what is longer is cut, and read from the payload.
-        let name = [&[side], &key[..key.len().min(1024)]].concat();
-        let ino = &stat[..8];
-        self.by_inode.push(ino, &name, &[stat, &[u8::from(both)], key])
-    }
 }
 
 /// Whether two have the same time of birth, as far as that is known.
 pub(crate) fn is_born_with(was: &Stat, is: &Stat) -> bool {
     was.btime.is_none() || is.btime.is_none() || was.btime == is.btime
-}
-
-/// Passes over an entry, and others of the same name: a directory that was changed while it was listed may name one twice.
-fn pass(side: &mut Merged, name: &mut Vec<u8>) -> io::Result<()> {
-    let Some((passed, _)) = side.item() else { return Ok(()) };
-    name.clear();
-    name.extend_from_slice(passed);
-    side.advance()?;
-    while side.item().is_some_and(|(next, _)| next == name.as_slice()) {
-        side.advance()?;
-    }
-    Ok(())
 }

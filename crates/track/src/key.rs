@@ -53,6 +53,20 @@ impl Roots {
         }
     }
 
+    /// The root that a path is below, and the rest of it.
+    pub(crate) fn below<'p>(&self, path: &'p [u8]) -> Option<(usize, &'p [u8])> {
+        match self.prefixes.as_slice() {
+            // Of one root there is little to ask.
+            [only] => match path.strip_prefix(only.as_slice()) {
+                Some(below) if path.len() > self.roots[0].len() => Some((0, below)),
+                _ => (path == self.roots[0]).then_some((0, &[])),
+            },
+            _ => self.split(path).map(|(root, dir, name)| {
+                (root, &path[path.len() - dir.len() - name.len() - usize::from(!dir.is_empty())..])
+            }),
+        }
+    }
+
     /// The key of a path.
     pub(crate) fn key(&self, path: &[u8]) -> Option<Vec<u8>> {
         let (root, dir, name) = self.split(path)?;
@@ -88,6 +102,12 @@ pub(crate) fn dir_key(key: &mut Vec<u8>, root: usize, below: &[u8]) {
 /// The key of an entry, by that of its directory. A root, without a name, has its own.
 pub(crate) fn own_key(dir: &[u8], name: &[u8]) -> Vec<u8> {
     if name.is_empty() { dir.to_vec() } else { [dir, b"\0", name].concat() }
+}
+
+/// The key of the directory that something is in; a root is in none.
+pub(crate) fn above(key: &[u8]) -> Option<&[u8]> {
+    let end = key.get(ROOT..)?.iter().rposition(|byte| *byte == 0)?;
+    key.get(..ROOT + end)
 }
 
 /// What is left of a key below that of a directory: nothing for that itself, none for what is elsewhere.

@@ -1,9 +1,9 @@
 //! Scan + scan = changes: exact, at any size, without a server.
 //!
-//! A scan sorted by directory is a value; the difference of two is a merge of two streams. What comes out is what changed, and nothing that was not
-//! seen is taken for gone.
+//! Both sides are read once, and of each entry a mark of fixed size is kept. What differs is read again, sorted, and told: what changed, and nothing
+//! that was not seen is taken for gone.
 //!
-//! * `side.rs`: a file of a scan, or a directory that is walked now, sorted;
+//! * `side.rs`: a file of a scan, or a directory that is walked now; `marks.rs`: what is kept of an entry;
 //! * `join.rs`, `moves.rs`, `tell.rs`: the difference, in three steps;
 //! * `sort.rs`: sorting more than memory holds; `key.rs`: paths in the order of trees.
 //!
@@ -15,6 +15,7 @@ mod entry;
 mod error;
 mod join;
 mod key;
+mod marks;
 mod moves;
 mod side;
 mod sort;

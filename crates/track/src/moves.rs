@@ -10,23 +10,25 @@ use std::io;
 use pwalk_scan::Stat;
 
 use crate::change::Confidence;
-use crate::entry::{SIZE, decode, kind};
+use crate::entry::{decode, kind};
 use crate::join::{NEW, OLD, found};
 use crate::sort::{Merged, Sorter};
 
 /// What is under one path in one side only.
 struct Lone {
     stat: Stat,
+    /// Bytes of that, before the key.
+    length: usize,
     payload: Vec<u8>,
 }
 
 impl Lone {
     fn key(&self) -> &[u8] {
-        &self.payload[SIZE + 1..]
+        &self.payload[self.length..]
     }
 
     fn bytes(&self) -> &[u8] {
-        &self.payload[..SIZE]
+        &self.payload[..self.length]
     }
 }
 
@@ -36,7 +38,8 @@ pub(crate) fn pair(mut by_inode: Merged, devices: &HashMap<u64, u64>, by_path: &
     while by_inode.next_group()? {
         gone.clear();
         while let Some((name, payload)) = by_inode.item() {
-            let lone = Lone { stat: decode(payload), payload: payload.to_vec() };
+            let (stat, length) = decode(payload);
+            let lone = Lone { stat, length, payload: payload.to_vec() };
             match name.first() {
                 Some(&OLD) => gone.push(Some(lone)),
                 Some(&NEW) => {

@@ -1,30 +1,35 @@
-//! One side of a comparison: a scan, or a directory that is walked now, sorted by directory.
+//! One side of a comparison: a scan, or a directory that is walked now.
 //!
 //! ```text
-//! row groups ──► threads ─┐
-//!                         ├─► sorters, a few ──► one sorted stream of directories and what is in them
-//! walk ──► visitors ──────┘
+//! row groups ──► threads ──┐
+//!                          ├─► lanes: a mark for each entry ──► what differs, by place ──► details, read again
+//! walk ──► visitors ───────┘          └ of a walk: the details themselves, in a log
 //! ```
 //!
 //! Beside the entries stand the places that were not seen: where a listing failed nothing is known of what is below.
 
 mod file;
+mod log;
 mod walk;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use pwalk_engine::Cancel;
+use pwalk_fs::cores;
 use pwalk_scan::{Stat, Verdict};
 
 use crate::TrackError;
 use crate::entry::encode;
-use crate::key::{Roots, dir_key};
+use crate::key::Roots;
+use crate::marks::{Mark, Marks, Seed};
 use crate::sort::{Merged, Sorter, Spill};
 
 pub(crate) use file::{Opened, read};
+pub(crate) use log::Log;
 pub(crate) use walk::walk;
 
 /// Where one side comes from.
@@ -36,16 +41,24 @@ pub enum Source {
     Directory(Vec<u8>),
 }
 
-/// One side, sorted.
+/// One side.
 pub(crate) struct Side {
     pub(crate) roots: Roots,
-    /// By directory and name: metadata.
-    pub(crate) entries: Merged,
+    /// What the roots are, by their number.
+    pub(crate) tops: BTreeMap<usize, Stat>,
     /// By key: places below which not everything was seen.
     pub(crate) unseen: Merged,
     /// Whether that is not known, so that it may be anywhere.
     pub(crate) is_vague: bool,
     pub(crate) facts: Facts,
+    lanes: Vec<Marks>,
+    details: Details,
+}
+
+/// Where all that is known of an entry can be read.
+enum Details {
+    File(Box<Opened>),
+    Logs(Vec<Log>),
 }
 
 /// What is known of a side as a whole.
@@ -61,34 +74,84 @@ pub struct Facts {
     pub extent: Option<BTreeMap<String, serde_json::Value>>,
 }
 
-/// Sorters that several threads fill.
+/// How both sides are read.
+#[derive(Clone)]
+pub(crate) struct Reading {
+    pub(crate) seed: Seed,
+    /// Into how many parts marks fall.
+    pub(crate) parts: usize,
+    pub(crate) threads: usize,
+    /// Bytes that the marks of a side may take.
+    pub(crate) memory: usize,
+    pub(crate) spill: Spill,
+    pub(crate) cancel: Cancel,
+}
+
+impl Reading {
+    pub(crate) fn spilled(&self, why: io::Error) -> TrackError {
+        TrackError::Spill { dir: self.spill.dir().to_owned(), why }
+    }
+}
+
+/// More lanes than this are not worth their memory.
+const MOST: usize = 8;
+
+/// How many threads it is worth to compare with.
+pub(crate) fn threads() -> usize {
+    cores().count.clamp(1, MOST)
+}
+
+/// Bits of a place that count the entries of a lane; those above are the lane's number.
+const LANE: u32 = 40;
+
+/// What one thread at a time fills.
+pub(crate) struct Lane {
+    number: u64,
+    pub(crate) marks: Marks,
+    log: Log,
+}
+
+impl Lane {
+    /// Adds an entry that nobody else will know of. `key` is that of its directory, `below` its own path below the root.
+    fn log(&mut self, seed: Seed, root: usize, key: &[u8], below: &[u8], name: &[u8], stat: &Stat) -> io::Result<()> {
+        let place = self.number << LANE | self.log.push(key, name, stat)?;
+        self.marks.push(seed.mark(root, below, stat, place))
+    }
+}
+
+/// What several threads fill.
 pub(crate) struct Pool {
-    sorters: Vec<Mutex<Sorter>>,
+    lanes: Vec<Mutex<Lane>>,
     next: AtomicUsize,
     failed: Mutex<Option<io::Error>>,
     unseen: Mutex<Sorter>,
+    tops: Mutex<BTreeMap<usize, Stat>>,
 }
 
 impl Pool {
-    /// So many that take about `memory` bytes in all.
-    pub(crate) fn new(sorters: usize, memory: usize, spill: &Spill) -> Self {
-        let sorters = sorters.max(1);
-        let new = || Mutex::new(Sorter::new(memory / sorters, spill));
+    pub(crate) fn new(reading: &Reading) -> Self {
+        let count = threads();
+        let lane = |number| Lane {
+            number,
+            marks: Marks::new(reading.parts, reading.memory / count, &reading.spill),
+            log: Log::new(&reading.spill),
+        };
         Self {
-            sorters: (0..sorters).map(|_| new()).collect(),
+            lanes: (0_u64..).take(count).map(|number| Mutex::new(lane(number))).collect(),
             next: AtomicUsize::new(0),
             failed: Mutex::default(),
-            unseen: Mutex::new(Sorter::new(memory / 16, spill)),
+            unseen: Mutex::new(Sorter::new(reading.memory / 8, &reading.spill)),
+            tops: Mutex::default(),
         }
     }
 
-    /// One of them, if it can one that nobody uses.
-    pub(crate) fn take(&self) -> MutexGuard<'_, Sorter> {
-        let free = self.sorters.iter().find_map(|sorter| sorter.try_lock().ok());
+    /// One of the lanes, if it can one that nobody uses.
+    pub(crate) fn take(&self) -> MutexGuard<'_, Lane> {
+        let free = self.lanes.iter().find_map(|lane| lane.try_lock().ok());
         free.unwrap_or_else(|| {
             // Relaxed: any will do.
-            let turn = self.next.fetch_add(1, Relaxed) % self.sorters.len();
-            self.sorters[turn].lock().unwrap_or_else(PoisonError::into_inner)
+            let turn = self.next.fetch_add(1, Relaxed) % self.lanes.len();
+            self.lanes[turn].lock().unwrap_or_else(PoisonError::into_inner)
         })
     }
 
@@ -97,55 +160,110 @@ impl Pool {
         self.unseen.lock().unwrap_or_else(PoisonError::into_inner).push(key, b"", &[])
     }
 
+    /// Notes what a root is.
+    pub(crate) fn top(&self, root: usize, stat: &Stat) {
+        self.tops.lock().unwrap_or_else(PoisonError::into_inner).insert(root, *stat);
+    }
+
     /// Keeps the first trouble.
     pub(crate) fn fail(&self, error: io::Error) {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 
-    /// All entries, and all places that were not seen.
-    pub(crate) fn finish(self) -> io::Result<(Merged, Merged)> {
+    /// The side; without a file its details are in the logs.
+    pub(crate) fn finish(self, roots: Roots, is_vague: bool, facts: Facts, file: Option<Opened>) -> io::Result<Side> {
         if let Some(error) = self.failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(error);
         }
-        let inner = |sorter: Mutex<Sorter>| sorter.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let unseen = Merged::new(vec![inner(self.unseen)])?;
-        Ok((Merged::new(self.sorters.into_iter().map(inner).collect())?, unseen))
+        let unseen = Merged::all(vec![self.unseen.into_inner().unwrap_or_else(PoisonError::into_inner)])?;
+        let lanes = self.lanes.into_iter().map(|lane| lane.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let (lanes, logs) = lanes.map(|lane| (lane.marks, lane.log)).unzip();
+        let details = file.map_or(Details::Logs(logs), |file| Details::File(Box::new(file)));
+        let tops = self.tops.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(Side { roots, tops, unseen, is_vague, facts, lanes, details })
     }
 }
 
-/// Adds rows, and remembers the directory of the last one: mostly the next is in it as well.
-#[derive(Default)]
-pub(crate) struct Adder {
-    /// Path of the directory, up to where names go.
-    dir: Vec<u8>,
-    key: Vec<u8>,
+/// Some of the entries of a side, by place.
+pub(crate) struct Chosen {
+    bits: Vec<AtomicU64>,
+    /// Where the entries of each lane begin.
+    bases: Vec<u64>,
 }
 
-impl Adder {
-    /// Adds an entry by its path. False if it is below no root.
-    pub(crate) fn path(&mut self, sorter: &mut Sorter, roots: &Roots, path: &[u8], stat: &Stat) -> io::Result<bool> {
-        let known = self.dir.len();
-        // Of roots within each other a path alone does not tell.
-        let is_one = roots.paths().len() == 1;
-        if is_one && known > 0 && path.len() > known && path.starts_with(&self.dir) && !path[known..].contains(&b'/') {
-            sorter.push(&self.key, &path[known..], &[&encode(stat)])?;
-            return Ok(true);
+impl Chosen {
+    fn index(&self, place: u64) -> (usize, u64) {
+        let lane = usize::try_from(place >> LANE).unwrap_or(0);
+        let index = self.bases.get(lane).copied().unwrap_or(0) + (place & ((1 << LANE) - 1));
+        (usize::try_from(index / 64).unwrap_or(usize::MAX), 1 << (index % 64))
+    }
+
+    /// Chooses one, from any thread.
+    pub(crate) fn choose(&self, place: u64) {
+        let (word, bit) = self.index(place);
+        if let Some(word) = self.bits.get(word) {
+            // Relaxed: read when all are done.
+            word.fetch_or(bit, Relaxed);
         }
-        let Some((root, below, name)) = roots.split(path) else { return Ok(false) };
-        dir_key(&mut self.key, root, below);
-        self.dir.clear();
-        self.dir.extend_from_slice(&path[..path.len() - name.len()]);
-        if name.is_empty() {
-            // A root: nothing begins with it alone.
-            self.dir.clear();
-        }
-        sorter.push(&self.key, name, &[&encode(stat)])?;
-        Ok(true)
+    }
+
+    fn has(&self, place: u64) -> bool {
+        let (word, bit) = self.index(place);
+        self.bits.get(word).is_some_and(|word| word.load(Relaxed) & bit != 0)
+    }
+
+    /// Whether any of these is chosen.
+    fn has_any(&self, places: std::ops::Range<u64>) -> bool {
+        let (from, to) = (self.index(places.start).0, self.index(places.end).0);
+        let words = self.bits.get(from..=to.min(self.bits.len().saturating_sub(1)));
+        words.is_some_and(|words| words.iter().any(|word| word.load(Relaxed) != 0))
     }
 }
 
-/// What goes wrong with putting aside.
-pub(crate) fn spilled(spill: &Spill) -> impl Fn(io::Error) -> TrackError {
-    let dir = spill.dir().to_owned();
-    move |why| TrackError::Spill { dir: dir.clone(), why }
+impl Side {
+    /// The marks of one part.
+    pub(crate) fn part(&self, part: usize, out: &mut Vec<Mark>) -> io::Result<()> {
+        self.lanes.iter().try_for_each(|lane| lane.read(part, out))
+    }
+
+    /// None of its entries.
+    pub(crate) fn none(&self) -> Chosen {
+        let counts: Vec<u64> = match &self.details {
+            Details::File(opened) => vec![opened.rows()],
+            Details::Logs(logs) => logs.iter().map(Log::entries).collect(),
+        };
+        let mut bases = Vec::new();
+        let mut total = 0;
+        for count in counts {
+            bases.push(total);
+            total += count;
+        }
+        let words = usize::try_from(total / 64 + 1).unwrap_or(0);
+        Chosen { bits: (0..words).map(|_| AtomicU64::new(0)).collect(), bases }
+    }
+
+    /// Adds what was chosen to sorters, by its own key and under `name`.
+    pub(crate) fn fetch(
+        &self,
+        chosen: &Chosen,
+        name: &[u8],
+        memory: usize,
+        reading: &Reading,
+    ) -> Result<Vec<Sorter>, TrackError> {
+        match &self.details {
+            Details::File(opened) => opened.fetch(chosen, name, memory, reading),
+            Details::Logs(logs) => {
+                let mut sorter = Sorter::new(memory, &reading.spill);
+                for (lane, log) in logs.iter().enumerate() {
+                    let lane = (lane as u64) << LANE;
+                    let add = |ordinal, key: &[u8], stat: &Stat| match chosen.has(lane | ordinal) {
+                        true => sorter.push(key, name, &[&encode(stat)]),
+                        false => Ok(()),
+                    };
+                    log.read(add).map_err(|why| reading.spilled(why))?;
+                }
+                Ok(vec![sorter])
+            }
+        }
+    }
 }

@@ -32,7 +32,7 @@ impl Spill {
         &self.0
     }
 
-    fn create(&self) -> io::Result<File> {
+    pub(crate) fn create(&self) -> io::Result<File> {
         tempfile::tempfile_in(&*self.0)
     }
 }
@@ -249,7 +249,7 @@ mod tests {
         }
         assert!(sorters[0].runs.len() > 3, "nothing was written");
         let expected: Vec<_> = expected.into_iter().map(|(key, items)| (key, items.into_iter().collect())).collect();
-        assert_eq!(drain(Merged::new(sorters).unwrap()), expected);
+        assert_eq!(drain(Merged::all(sorters).unwrap()), expected);
     }
 
     #[test]
@@ -261,7 +261,7 @@ mod tests {
                 .push(&(i % 90).to_be_bytes(), &i.to_be_bytes(), &[&vec![7; 5_000 * usize::from(i % 1000 == 0)]])
                 .unwrap();
         }
-        let mut merged = Merged::new(vec![sorter]).unwrap();
+        let mut merged = Merged::all(vec![sorter]).unwrap();
         for key in 0..90_u32 {
             assert!(merged.next_group().unwrap());
             assert_eq!(merged.key(), key.to_be_bytes());
@@ -270,6 +270,6 @@ mod tests {
             }
         }
         assert!(!merged.next_group().unwrap());
-        assert!(!Merged::new(vec![Sorter::new(0, &spill)]).unwrap().next_group().unwrap());
+        assert!(!Merged::all(vec![Sorter::new(0, &spill)]).unwrap().next_group().unwrap());
     }
 }

@@ -9,7 +9,7 @@ use pwalk_scan::Stat;
 
 use crate::TrackError;
 use crate::change::{Change, ChangeType, Confidence, Counts};
-use crate::entry::{SIZE, decode, kind};
+use crate::entry::{decode, kind};
 use crate::join::found;
 use crate::key::{Roots, below};
 use crate::sort::Merged;
@@ -34,7 +34,9 @@ struct Move {
 
 impl Finding {
     fn add(&mut self, what: &[u8], payload: &[u8]) {
-        let (first, second) = (decode(payload), || decode(payload.get(SIZE..).unwrap_or_default()));
+        let (first, length) = decode(payload);
+        let rest = payload.get(length..).unwrap_or_default();
+        let second = || decode(rest).0;
         match what {
             found::STIRRED => self.is_stirred = true,
             found::MODIFIED => self.changed = Some((ChangeType::Modified, first, second())),
@@ -43,12 +45,13 @@ impl Finding {
             found::GONE => self.gone = Some(first),
             found::NEW => self.new = Some(first),
             found::MOVED => {
-                let is_sure = payload.get(2 * SIZE) == Some(&1);
+                let (new, length) = decode(rest);
+                let is_sure = rest.get(length) == Some(&1);
                 self.moved = Some(Move {
                     old: first,
-                    new: second(),
+                    new,
                     confidence: if is_sure { Confidence::Certain } else { Confidence::Likely },
-                    from: payload.get(2 * SIZE + 1..).unwrap_or_default().to_vec(),
+                    from: rest.get(length + 1..).unwrap_or_default().to_vec(),
                 });
             }
             _ => {}
@@ -119,7 +122,7 @@ impl<'a> Teller<'a> {
     pub(crate) fn tell(
         &mut self,
         mut found: Merged,
-        spilled: impl Fn(io::Error) -> TrackError,
+        spilled: impl Fn(io::Error) -> TrackError + Copy,
     ) -> Result<(), TrackError> {
         while found.next_group().map_err(&spilled)? {
             let key = found.key().to_vec();

@@ -4,20 +4,22 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
-use pwalk_engine::Cancel;
 use pwalk_scan::report::extent;
-use pwalk_scan::{Metadata, ScanFile, Verdict, ledger_of, read_losses};
+use pwalk_scan::{Metadata, Row, ScanFile, Verdict, ledger_of, read_losses};
 
-use super::{Adder, Facts, Pool, Side, spilled};
+use super::{Chosen, Facts, Pool, Reading, Side, threads};
 use crate::TrackError;
-use crate::key::Roots;
-use crate::sort::Spill;
+use crate::entry::encode;
+use crate::key::{Roots, dir_key, own_key};
+use crate::sort::Sorter;
 
 /// A scan, opened.
 pub(crate) struct Opened {
     file: ScanFile,
     metadata: Option<Metadata>,
     pub(crate) roots: Roots,
+    /// The number of the first row of each row group, and that after the last.
+    starts: Vec<u64>,
 }
 
 impl Opened {
@@ -27,7 +29,15 @@ impl Opened {
         // Another program kept the rows and not what was said about them: all absolute paths have one root.
         let given = metadata.as_ref().map(|metadata| metadata.roots.iter().map(|root| root.0.clone()).collect());
         let roots = Roots::new(given.unwrap_or_else(|| vec![b"/".to_vec()]));
-        Ok(Self { file, metadata, roots })
+        let mut starts = vec![0];
+        for group in 0..file.groups() {
+            starts.push(starts[group] + file.rows_of(group));
+        }
+        Ok(Self { file, metadata, roots, starts })
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        self.starts.last().copied().unwrap_or(0)
     }
 
     /// What it says of itself.
@@ -39,64 +49,113 @@ impl Opened {
         };
         Facts {
             roots: self.roots.paths().to_vec(),
-            entries: self.file.rows(),
+            entries: self.rows(),
             verdict: self.metadata.as_ref().map_or(Verdict::Complete, |metadata| metadata.verdict),
             extent: self.metadata.as_ref().map(of),
         }
     }
+
+    /// Tells `each` the rows of a row group, with their numbers.
+    fn read(
+        &self,
+        group: usize,
+        mut each: impl FnMut(u64, &Row<'_>) -> Result<(), TrackError>,
+    ) -> Result<(), TrackError> {
+        let mut number = self.starts[group];
+        self.file.read(group, |row| {
+            each(number, row)?;
+            number += 1;
+            Ok(())
+        })
+    }
+
+    /// The root that a row is below, and the rest of its path.
+    fn below<'r>(&self, row: &Row<'r>) -> Result<(usize, &'r [u8]), TrackError> {
+        self.roots.below(row.path).ok_or_else(|| TrackError::NoScan {
+            path: self.file.path(),
+            why: "it has rows that are below none of its roots; only scans that pwalk wrote can be compared",
+        })
+    }
+
+    /// Reads those again that were chosen.
+    pub(super) fn fetch(
+        &self,
+        chosen: &Chosen,
+        name: &[u8],
+        memory: usize,
+        reading: &Reading,
+    ) -> Result<Vec<Sorter>, TrackError> {
+        let has_chosen = |group: &usize| chosen.has_any(self.starts[*group]..self.starts[*group + 1]);
+        let groups: Vec<_> = (0..self.file.groups()).filter(has_chosen).collect();
+        let count = threads().min(groups.len());
+        let next = AtomicUsize::new(0);
+        in_threads(count, reading, |is_over| {
+            let mut sorter = Sorter::new(memory / count.max(1), &reading.spill);
+            let (mut dir, mut key) = (Vec::new(), Vec::new());
+            // Relaxed: nothing else depends on it.
+            while let (Some(group), false) = (groups.get(next.fetch_add(1, Relaxed)), is_over()) {
+                self.read(*group, |number, row| {
+                    if !chosen.has(number) {
+                        return Ok(());
+                    }
+                    let (root, below) = self.below(row)?;
+                    let slash = below.iter().rposition(|byte| *byte == b'/');
+                    let (above, last) = slash.map_or((&b""[..], below), |at| (&below[..at], &below[at + 1..]));
+                    dir_key(&mut dir, root, above);
+                    key.clear();
+                    key.extend_from_slice(&own_key(&dir, last));
+                    sorter.push(&key, name, &[&encode(&row.stat)]).map_err(|why| reading.spilled(why))
+                })?;
+            }
+            Ok(sorter)
+        })
+    }
 }
 
-/// Reads scans, all at once, with so many threads and so much memory together.
-pub(crate) fn read(
-    all: Vec<Opened>,
-    threads: usize,
-    memory: usize,
-    spill: &Spill,
-    cancel: &Cancel,
-) -> Result<Vec<Side>, TrackError> {
-    let pools: Vec<_> = all.iter().map(|_| Pool::new(threads, memory / all.len().max(1), spill)).collect();
-    let mut tasks: Vec<_> = all
-        .iter()
-        .enumerate()
-        .flat_map(|(side, opened)| (0..opened.file.groups()).map(move |group| (group, side)))
-        .collect();
-    // In turn: so both are done at the same time, and neither waits with its memory full.
+/// Reads scans, all at once.
+pub(crate) fn read(all: Vec<Opened>, reading: &Reading) -> Result<Vec<Side>, TrackError> {
+    let pools: Vec<_> = all.iter().map(|_| Pool::new(reading)).collect();
+    let groups = |(side, opened): (usize, &Opened)| (0..opened.file.groups()).map(move |group| (group, side));
+    let mut tasks: Vec<_> = all.iter().enumerate().flat_map(groups).collect();
+    // In turn, so that both are done at the same time.
     tasks.sort_unstable();
-    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let work = || -> Result<(), TrackError> {
-        // Relaxed: nothing else depends on it.
-        while let Some((group, side)) = tasks.get(next.fetch_add(1, Relaxed)) {
+    let next = AtomicUsize::new(0);
+    in_threads(reading.threads.min(tasks.len()), reading, |is_over| {
+        while let (Some((group, side)), false) = (tasks.get(next.fetch_add(1, Relaxed)), is_over()) {
             let (opened, pool) = (&all[*side], &pools[*side]);
-            let mut adder = Adder::default();
-            let mut sorter = pool.take();
-            opened.file.read(*group, |row| {
-                match adder.path(&mut sorter, &opened.roots, row.path, &row.stat).map_err(spilled(spill))? {
-                    true => Ok(()),
-                    false => Err(TrackError::NoScan {
-                        path: opened.file.path(),
-                        why: "it has rows that are below none of its roots; only scans that pwalk wrote can be compared",
-                    }),
+            let mut lane = pool.take();
+            opened.read(*group, |number, row| {
+                let (root, below) = opened.below(row)?;
+                if below.is_empty() {
+                    pool.top(root, &row.stat);
                 }
+                let mark = reading.seed.mark(root, below, &row.stat, number);
+                lane.marks.push(mark).map_err(|why| reading.spilled(why))
             })?;
-            if cancel.is_cancelled() {
-                return Err(TrackError::Interrupted);
-            }
-            if failed.load(Relaxed) {
-                return Ok(());
-            }
         }
         Ok(())
-    };
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads.max(1).min(tasks.len()))
-            .map(|_| scope.spawn(|| work().inspect_err(|_| failed.store(true, Relaxed))))
-            .collect();
-        threads.into_iter().try_for_each(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })?;
-    all.into_iter().zip(pools).map(|(opened, pool)| finish(&opened, pool, spill)).collect()
+    all.into_iter().zip(pools).map(|(opened, pool)| finish(opened, pool, reading)).collect()
 }
 
-fn finish(opened: &Opened, pool: Pool, spill: &Spill) -> Result<Side, TrackError> {
+/// Does the same in so many threads, and gives up when one of them or the user does.
+fn in_threads<T: Send>(
+    count: usize,
+    reading: &Reading,
+    work: impl Fn(&dyn Fn() -> bool) -> Result<T, TrackError> + Sync,
+) -> Result<Vec<T>, TrackError> {
+    let failed = AtomicBool::new(false);
+    let is_over = || failed.load(Relaxed) || reading.cancel.is_cancelled();
+    let done = thread::scope(|scope| {
+        let work = || work(&is_over).inspect_err(|_| failed.store(true, Relaxed));
+        let threads: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
+        let joined = threads.into_iter().map(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        joined.collect::<Result<Vec<T>, TrackError>>()
+    })?;
+    if reading.cancel.is_cancelled() { Err(TrackError::Interrupted) } else { Ok(done) }
+}
+
+fn finish(opened: Opened, pool: Pool, reading: &Reading) -> Result<Side, TrackError> {
     let facts = opened.facts();
     let mut is_vague = false;
     if facts.verdict == Verdict::Partial {
@@ -105,11 +164,10 @@ fn finish(opened: &Opened, pool: Pool, spill: &Spill) -> Result<Side, TrackError
         if !is_vague {
             read_losses(&ledger, |path, class| match opened.roots.key(path) {
                 // What was gone when it was looked at is gone.
-                Some(key) if class != "vanished" => pool.unseen(&key).map_err(spilled(spill)),
+                Some(key) if class != "vanished" => pool.unseen(&key).map_err(|why| reading.spilled(why)),
                 _ => Ok::<_, TrackError>(()),
             })?;
         }
     }
-    let (entries, unseen) = pool.finish().map_err(spilled(spill))?;
-    Ok(Side { roots: opened.roots.clone(), entries, unseen, is_vague, facts })
+    pool.finish(opened.roots.clone(), is_vague, facts, Some(opened)).map_err(|why| reading.spilled(why))
 }

@@ -1,34 +1,34 @@
 //! A side that is walked now.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 
 use pwalk_engine::{
     Batch, Class, Context, Descend, Dir, Ended, Frontier, Needs, Operand, Options, Outcome, Progress, Sink, Visitor,
     WalkError, fold,
 };
-use pwalk_fs::{Meta, cores};
+use pwalk_fs::Meta;
 use pwalk_scan::Verdict;
 use pwalk_scan::report::extent;
 
-use super::{Facts, Pool, Side, spilled};
+use super::{Facts, Pool, Reading, Side};
 use crate::TrackError;
-use crate::entry::{encode, of};
+use crate::entry::of;
 use crate::key::{Roots, dir_key};
-use crate::sort::Spill;
+use crate::marks::Seed;
 
 /// Walks roots.
 pub(crate) fn walk(
     roots: Vec<Vec<u8>>,
     walk: &Options,
     exclude_patterns: &[String],
-    memory: usize,
-    spill: &Spill,
+    reading: &Reading,
     progress: &dyn Progress,
 ) -> Result<Side, TrackError> {
     let roots = Roots::new(roots);
-    let pool = Arc::new(Pool::new(cores().count + 1, memory, spill));
-    let sink = Gathering { pool: Arc::clone(&pool), roots: roots.clone() };
+    let pool = Arc::new(Pool::new(reading));
+    let sink = Gathering { pool: Arc::clone(&pool), roots: roots.clone(), seed: reading.seed };
     let Ok((outcome, first)) = fold(sink, Frontier::start(roots.paths()), walk, progress);
     if outcome.ended == Ended::Cancelled {
         return Err(TrackError::Interrupted);
@@ -43,41 +43,46 @@ pub(crate) fn walk(
         let mut path = Vec::new();
         outcome.unfinished.path_into(dir, &mut path);
         if let Some(key) = roots.key(&path) {
-            pool.unseen(&key).map_err(spilled(spill))?;
+            pool.unseen(&key).map_err(|why| reading.spilled(why))?;
         }
     }
     // Visitors are gone with the fold.
     let pool = Arc::into_inner(pool).ok_or(TrackError::Interrupted)?;
-    let (entries, unseen) = pool.finish().map_err(spilled(spill))?;
     let facts = Facts {
         roots: roots.paths().to_vec(),
         entries: outcome.entries,
         verdict: if outcome.is_complete() { Verdict::Complete } else { Verdict::Partial },
         extent: Some(extent(walk, exclude_patterns)),
     };
-    Ok(Side { roots, entries, unseen, is_vague: false, facts })
+    pool.finish(roots, false, facts, None).map_err(|why| reading.spilled(why))
 }
 
 struct Gathering {
     pool: Arc<Pool>,
     roots: Roots,
+    seed: Seed,
 }
 
 struct Gatherer {
     pool: Arc<Pool>,
     roots: Roots,
+    seed: Seed,
+    /// Path of the directory, and then of an entry below the root.
     path: Vec<u8>,
     key: Vec<u8>,
     first_error: Option<WalkError>,
 }
 
 impl Gatherer {
-    /// Adds entries of the directory whose key is known.
-    fn add<'e>(&self, cx: &mut Context<'_, Self>, entries: impl IntoIterator<Item = (&'e [u8], &'e Meta)>) {
-        let mut sorter = self.pool.take();
-        let mut entries = entries.into_iter();
-        let added = entries.try_for_each(|(name, meta)| sorter.push(&self.key, name, &[&encode(&of(meta))]));
-        drop(sorter);
+    fn top(&mut self, cx: &mut Context<'_, Self>, root: usize, meta: &Meta) {
+        let stat = of(meta);
+        self.pool.top(root, &stat);
+        dir_key(&mut self.key, root, b"");
+        let added = self.pool.take().log(self.seed, root, &self.key, b"", b"", &stat);
+        self.check(cx, added);
+    }
+
+    fn check(&self, cx: &mut Context<'_, Self>, added: io::Result<()>) {
         if let Err(error) = added {
             self.pool.fail(error);
             cx.stop();
@@ -90,24 +95,36 @@ impl Visitor for Gatherer {
 
     fn enter(&mut self, cx: &mut Context<'_, Self>, dir: &Dir<()>, _: Option<&()>) -> ((), Descend) {
         if let (0, Some(meta)) = (dir.depth(), dir.meta()) {
-            dir_key(&mut self.key, dir.root(), b"");
-            self.add(cx, [(&b""[..], meta)]);
+            self.top(cx, dir.root(), meta);
         }
         ((), Descend::Into)
     }
 
     fn batch(&mut self, cx: &mut Context<'_, Self>, batch: &mut Batch<'_, ()>) {
-        let dir = batch.dir();
+        let (dir, root) = (batch.dir(), batch.dir().root());
         dir.path_into(&mut self.path);
-        let root = &self.roots.paths()[dir.root()];
-        let below = self.path.get(root.len()..).unwrap_or_default();
-        dir_key(&mut self.key, dir.root(), below.strip_prefix(b"/").unwrap_or(below));
-        self.add(cx, batch.iter().filter_map(|entry| Some((entry.name, entry.meta?))));
+        let top = &self.roots.paths()[root];
+        let below = self.path.get(top.len()..).unwrap_or_default();
+        let below = below.strip_prefix(b"/").unwrap_or(below);
+        dir_key(&mut self.key, root, below);
+        let from = self.path.len() - below.len();
+        if from < self.path.len() {
+            self.path.push(b'/');
+        }
+        let length = self.path.len();
+        let mut lane = self.pool.take();
+        let added = batch.iter().try_for_each(|entry| {
+            let Some(meta) = entry.meta else { return Ok(()) };
+            self.path.truncate(length);
+            self.path.extend_from_slice(entry.name);
+            lane.log(self.seed, root, &self.key, &self.path[from..], entry.name, &of(meta))
+        });
+        drop(lane);
+        self.check(cx, added);
     }
 
     fn operand(&mut self, cx: &mut Context<'_, Self>, operand: &Operand<'_>) {
-        dir_key(&mut self.key, operand.root, b"");
-        self.add(cx, [(&b""[..], operand.meta)]);
+        self.top(cx, operand.root, operand.meta);
     }
 
     fn error(&mut self, cx: &mut Context<'_, Self>, error: &WalkError) {
@@ -138,6 +155,7 @@ impl Sink for Gathering {
         Gatherer {
             pool: Arc::clone(&self.pool),
             roots: self.roots.clone(),
+            seed: self.seed,
             path: Vec::new(),
             key: Vec::new(),
             first_error: None,

@@ -22,7 +22,7 @@ pub(crate) struct Merged {
 }
 
 impl Merged {
-    pub(crate) fn new(sorters: Vec<Sorter>) -> io::Result<Self> {
+    pub(crate) fn all(sorters: Vec<Sorter>) -> io::Result<Self> {
         let mut runs: Vec<Run> = Vec::new();
         for sorter in sorters {
             runs.append(&mut sorter.finish()?);
