@@ -6,14 +6,19 @@
 //! Files of other programs will do if they have the columns.
 
 use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampNanosecondType, UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrowPrimitiveType, BinaryArray, PrimitiveArray, RecordBatch, StringArray};
+use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+
+use parquet::file::reader::{ChunkReader, Length};
 
 use crate::metadata::metadata_of;
 use crate::{Error, Metadata};
@@ -62,8 +67,46 @@ pub struct Stat {
 #[derive(Clone, Debug)]
 pub struct ScanFile {
     path: Arc<Path>,
-    file: Arc<File>,
+    file: Shared,
     reader: ArrowReaderMetadata,
+}
+
+/// A file that several threads read, each where it wants: what the library does with a [`File`] moves a position that all copies of it share.
+#[derive(Clone, Debug)]
+struct Shared(Arc<File>);
+
+impl Length for Shared {
+    fn len(&self) -> u64 {
+        self.0.metadata().map_or(0, |meta| meta.len())
+    }
+}
+
+impl ChunkReader for Shared {
+    type T = BufReader<Onwards>;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        Ok(BufReader::new(Onwards { file: Arc::clone(&self.0), at: start }))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        let mut bytes = vec![0; length];
+        self.0.read_exact_at(&mut bytes, start)?;
+        Ok(bytes.into())
+    }
+}
+
+/// A file from some place on.
+struct Onwards {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for Onwards {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let got = self.file.read_at(bytes, self.at)?;
+        self.at += got as u64;
+        Ok(got)
+    }
 }
 
 impl ScanFile {
@@ -73,14 +116,14 @@ impl ScanFile {
     /// What opening says, and what is no Parquet file or lacks a column.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let failed = |e| Error::parquet("read", path, e);
-        let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
+        let file = Shared(Arc::new(File::open(path).map_err(|e| Error::io("open", path, e))?));
         let reader = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new().with_skip_arrow_metadata(true))
             .map_err(failed)?;
         let lacking = COLUMNS.iter().find(|name| reader.schema().field_with_name(name).is_err());
         if lacking.is_some_and(|name| !matches!(*name, "path_bytes" | "btime")) {
             return Err(Error::because("read", path, NO_SCAN));
         }
-        Ok(Self { path: path.into(), file: Arc::new(file), reader })
+        Ok(Self { path: path.into(), file, reader })
     }
 
     /// Where it is.
@@ -118,9 +161,8 @@ impl ScanFile {
     /// What cannot be read or decoded; whatever `each` returns.
     pub fn read<E: From<Error>>(&self, group: usize, mut each: impl FnMut(&Row<'_>) -> Result<(), E>) -> Result<(), E> {
         let failed = |e| Error::parquet("read", &self.path, e);
-        let file = self.file.try_clone().map_err(|e| Error::io("read", &self.path, e))?;
         let mask = ProjectionMask::columns(self.reader.parquet_schema(), COLUMNS);
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.reader.clone())
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.reader.clone())
             .with_projection(mask)
             .with_row_groups(vec![group])
             .with_batch_size(BATCH)

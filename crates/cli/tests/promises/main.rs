@@ -10,6 +10,7 @@ mod classic;
 mod common;
 mod copy;
 mod csv;
+mod diff;
 mod docs;
 mod extremes;
 mod failure;

@@ -1,0 +1,123 @@
+//! What was not seen is not removed, and what cannot be compared is not compared in silence.
+
+use std::fs::{create_dir, create_dir_all, remove_dir_all, remove_file, write};
+use std::path::Path;
+
+use pwalk_testkit::{TempTree, without_dac_override};
+
+use super::{diff, scan, told};
+use crate::common::{PWALK, json_lines, ledger_path, oracle, pwalk, run};
+
+/// A tree with a directory that can be closed.
+fn tree() -> TempTree {
+    let tree = TempTree::new();
+    for dir in ["tree/open/sub", "tree/closed/sub"] {
+        create_dir_all(tree.path().join(dir)).unwrap();
+        write(tree.path().join(dir).join("file"), dir).unwrap();
+    }
+    tree
+}
+
+fn chmod(mode: &str, path: &Path) {
+    oracle("chmod", [mode.as_ref(), path.as_os_str()]);
+}
+
+/// Types of changes by what the path ends with.
+fn types(ran: &crate::common::Ran, root: &Path) -> Vec<String> {
+    let root = root.to_str().unwrap();
+    let of = |(path, what): (Vec<u8>, String)| {
+        format!("{what} {}", String::from_utf8(path).unwrap().strip_prefix(root).unwrap())
+    };
+    told(ran).into_keys().map(of).collect()
+}
+
+#[test]
+fn what_is_below_a_closed_directory_is_unseen() {
+    let place = tree();
+    let root = place.path().join("tree");
+    let [before, during, after] = ["a", "b", "c"].map(|name| place.path().join(format!("{name}.parquet")));
+    scan(&root, &before);
+    chmod("000", &root.join("closed"));
+    remove_file(root.join("open/sub/file")).unwrap();
+    run(without_dac_override(PWALK).args(["report", "-q", "-o"]).arg(&during).arg(&root)).expect(1);
+    let expected = ["metadata /closed", "unseen /closed/sub", "unseen /closed/sub/file", "removed /open/sub/file"];
+    let ran = diff([&before, &during]).expect(3);
+    assert_eq!(types(&ran, &root), expected);
+    assert_eq!(json_lines(ran.text())[1]["confidence"], "uncertain");
+    assert!(ran.stderr.contains("PARTIAL"), "{}", ran.stderr);
+    // The same, walked.
+    let walked = run(without_dac_override(PWALK).args(["diff", "--json"]).arg(&before).arg(&root)).expect(3);
+    assert_eq!(types(&walked, &root), expected);
+    // What is seen again may have been there all the time.
+    chmod("755", &root.join("closed"));
+    scan(&root, &after);
+    let ran = diff([&during, &after]).expect(3);
+    let added: Vec<_> = json_lines(ran.text()).into_iter().filter(|o| o["change_type"] == "added").collect();
+    assert_eq!(added.len(), 2);
+    assert!(added.iter().all(|o| o["confidence"] == "uncertain"), "{}", ran.text());
+    // Without the ledger nobody knows what was not seen.
+    remove_file(ledger_path(&during)).unwrap();
+    let ran = diff([&before, &during]).expect(3);
+    assert!(ran.stderr.contains("error ledger is not beside it"), "{}", ran.stderr);
+    assert!(!told(&ran).keys().any(|(_, what)| what == "removed"), "{}", ran.text());
+}
+
+#[test]
+fn a_copy_is_compared_by_content_and_not_by_inodes() {
+    let place = tree();
+    let (root, copy) = (place.path().join("tree"), place.path().join("copy"));
+    oracle("cp", ["-a".as_ref(), root.as_os_str(), copy.as_os_str()]);
+    let before = place.path().join("a.parquet");
+    scan(&root, &before);
+    for old in [&before, &root] {
+        let ran = diff([old, &copy]).expect(0);
+        assert!(ran.stderr.contains("different directories"), "{}", ran.stderr);
+    }
+    write(copy.join("open/sub/file"), "other").unwrap();
+    remove_dir_all(copy.join("closed")).unwrap();
+    let ran = diff([&before, &copy]).expect(1);
+    let paths: Vec<_> = told(&ran).into_keys().map(|(path, what)| (what, String::from_utf8(path).unwrap())).collect();
+    // What is gone has the path that it had.
+    let at = |place: &Path, name: &str| place.join(name).to_str().unwrap().to_owned();
+    for expected in [
+        ("modified".to_owned(), at(&copy, "open/sub/file")),
+        ("removed".to_owned(), at(&root, "closed/sub/file")),
+        ("removed".to_owned(), at(&root, "closed")),
+    ] {
+        assert!(paths.contains(&expected), "{expected:?} {paths:?}");
+    }
+}
+
+#[test]
+fn scans_of_other_options_or_other_roots_are_not_compared_in_silence() {
+    let place = tree();
+    let root = place.path().join("tree");
+    let [all, some, both] = ["a", "b", "c"].map(|name| place.path().join(format!("{name}.parquet")));
+    scan(&root, &all);
+    run(pwalk(["report", "-q", "--exclude", "closed/", "-o"]).arg(&some).arg(&root)).expect(0);
+    let ran = diff([&all, &some]).expect(1);
+    assert!(ran.stderr.contains("--exclude was []"), "{}", ran.stderr);
+    assert!(run(pwalk(["diff", "--exclude", "closed/"]).arg(&some).arg(&root)).expect(0).stderr.contains("no changes"));
+    create_dir(place.path().join("other")).unwrap();
+    run(pwalk(["report", "-q", "-o"]).arg(&both).arg(&root).arg(place.path().join("other"))).expect(0);
+    let ran = diff([&all, &both]).expect(3);
+    assert!(ran.stderr.contains("different roots"), "{}", ran.stderr);
+    // Given in another order they are the same.
+    let again = place.path().join("d.parquet");
+    run(pwalk(["report", "-q", "-o"]).arg(&again).arg(place.path().join("other")).arg(&root)).expect(0);
+    diff([&both, &again]).expect(0);
+}
+
+#[test]
+fn what_is_no_scan_is_refused() {
+    let place = tree();
+    let at = |name: &str| place.path().join(name);
+    write(at("text"), "no scan").unwrap();
+    run(pwalk(["report", "-q", "-o"]).arg(at("scan.csv")).arg(at("tree"))).expect(0);
+    for (old, why) in [("text", "cannot read"), ("scan.csv", "cannot read"), ("missing", "No such file")] {
+        let ran = diff([at(old), at("tree")]).expect(3);
+        assert!(ran.stderr.contains(why) && ran.stderr.contains(old), "{}", ran.stderr);
+        assert!(ran.stdout.is_empty());
+    }
+    run(&mut pwalk(["diff", "one"])).expect(2);
+}
