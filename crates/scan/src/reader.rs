@@ -20,7 +20,10 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, Parq
 
 use parquet::file::reader::{ChunkReader, Length};
 
+use pwalk_fs::Meta;
+
 use crate::metadata::metadata_of;
+use crate::rows::nanoseconds;
 use crate::{Error, Metadata};
 
 /// The columns, in the order in which [`Columns`] has them.
@@ -61,6 +64,24 @@ pub struct Stat {
     pub uid: u32,
     /// Group.
     pub gid: u32,
+}
+
+impl Stat {
+    /// What a scan would keep of what the kernel says: what does not fit becomes the nearest that does.
+    pub fn of(meta: &Meta) -> Self {
+        let time = |time| nanoseconds(time, &mut false).cast_signed();
+        Self {
+            ino: meta.ino,
+            dev: meta.dev,
+            size: i64::try_from(meta.size).unwrap_or(i64::MAX),
+            mtime: time(meta.mtime),
+            ctime: time(meta.ctime),
+            btime: meta.btime.map(time),
+            mode: meta.mode,
+            uid: meta.uid,
+            gid: meta.gid,
+        }
+    }
 }
 
 /// A Parquet file of a scan, open.

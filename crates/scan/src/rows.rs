@@ -313,7 +313,7 @@ const LATEST: i64 = i64::MAX - 1;
 
 /// Nanoseconds since 1970, in the bits of an `i64`. What does not fit becomes the nearest that does.
 #[inline]
-fn nanoseconds(time: Time, clamped: &mut bool) -> u64 {
+pub(crate) fn nanoseconds(time: Time, clamped: &mut bool) -> u64 {
     let exact = time.sec.checked_mul(1_000_000_000).and_then(|s| s.checked_add(i64::from(time.nsec)));
     let value = exact.filter(|n| (EARLIEST..=LATEST).contains(n)).unwrap_or_else(|| {
         *clamped = true;

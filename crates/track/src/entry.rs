@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use pwalk_fs::{Kind, Meta, Time};
+use pwalk_fs::Kind;
 use pwalk_scan::Stat;
 
 /// Numbers of a [`Stat`].
@@ -93,26 +93,6 @@ fn unzigzag(number: u64) -> i64 {
     (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
-/// What the kernel said of an entry. Times that 64 bits of nanoseconds do not hold (before 1677, after 2262) become the nearest that they do.
-pub(crate) fn of(meta: &Meta) -> Stat {
-    Stat {
-        ino: meta.ino,
-        dev: meta.dev,
-        size: i64::try_from(meta.size).unwrap_or(i64::MAX),
-        mtime: nanoseconds(meta.mtime),
-        ctime: nanoseconds(meta.ctime),
-        btime: meta.btime.map(nanoseconds),
-        mode: meta.mode,
-        uid: meta.uid,
-        gid: meta.gid,
-    }
-}
-
-pub(crate) fn nanoseconds(time: Time) -> i64 {
-    let exact = i128::from(time.sec) * 1_000_000_000 + i128::from(time.nsec);
-    i64::try_from(exact).unwrap_or(if exact < 0 { i64::MIN } else { i64::MAX })
-}
-
 /// Its type.
 pub(crate) fn kind(stat: &Stat) -> Kind {
     Kind::from_mode(stat.mode)
@@ -124,10 +104,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn times_that_64_bits_do_not_hold_are_the_nearest_that_they_do() {
-        assert_eq!(nanoseconds(Time { sec: -2, nsec: 999_999_999 }), -1_000_000_001);
-        assert_eq!(nanoseconds(Time { sec: i64::MAX, nsec: 0 }), i64::MAX);
-        assert_eq!(nanoseconds(Time { sec: i64::MIN, nsec: 0 }), i64::MIN);
+    fn nothing_is_zero() {
         assert_eq!(decode(&[]), (Stat::default(), HEAD));
     }
 

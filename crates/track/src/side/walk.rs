@@ -9,12 +9,11 @@ use pwalk_engine::{
     WalkError, fold,
 };
 use pwalk_fs::Meta;
-use pwalk_scan::Verdict;
 use pwalk_scan::report::extent;
+use pwalk_scan::{Stat, Verdict};
 
 use super::{Facts, Pool, Reading, Side};
 use crate::TrackError;
-use crate::entry::of;
 use crate::key::{Roots, dir_key};
 use crate::marks::Seed;
 
@@ -75,7 +74,7 @@ struct Gatherer {
 
 impl Gatherer {
     fn top(&mut self, cx: &mut Context<'_, Self>, root: usize, meta: &Meta) {
-        let stat = of(meta);
+        let stat = Stat::of(meta);
         self.pool.top(root, &stat);
         dir_key(&mut self.key, root, b"");
         let added = self.pool.take().log(self.seed, root, &self.key, b"", b"", &stat);
@@ -117,7 +116,7 @@ impl Visitor for Gatherer {
             let Some(meta) = entry.meta else { return Ok(()) };
             self.path.truncate(length);
             self.path.extend_from_slice(entry.name);
-            lane.log(self.seed, root, &self.key, &self.path[from..], entry.name, &of(meta))
+            lane.log(self.seed, root, &self.key, &self.path[from..], entry.name, &Stat::of(meta))
         });
         drop(lane);
         self.check(cx, added);
