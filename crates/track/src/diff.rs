@@ -27,7 +27,7 @@ use crate::sort::{Merged, Spill};
 use crate::tell::Teller;
 
 /// Memory that comparing takes, unless told, in bytes.
-pub const MEMORY: usize = 112 << 20;
+pub const MEMORY: usize = 88 << 20;
 
 /// Entries of a part: both sides' marks of them are to fit into a core's cache.
 const PART: u64 = 8192;
@@ -95,10 +95,10 @@ pub fn run(
     progress: &dyn Progress,
 ) -> Result<DiffSummary, TrackError> {
     let begun = Instant::now();
-    let (old, new, reading) = sides(options, progress)?;
+    let (mut old, mut new, reading) = sides(options, progress)?;
     let warnings = warnings(&old, &new);
     let failed = |why| reading.spilled(why);
-    let mut findings = join(&old, &new, options.memory / 4, &reading)?;
+    let mut findings = join(&mut old, &mut new, options.memory / 4, &reading)?;
     let by_inode = Merged::all(vec![findings.by_inode]).map_err(failed)?;
     pair(by_inode, &findings.known.devices, &mut findings.by_path).map_err(failed)?;
     let found = Merged::all(vec![findings.by_path]).map_err(failed)?;

@@ -66,9 +66,11 @@ pub(crate) struct Known {
 }
 
 /// Compares, and takes about so much memory for what is found.
-pub(crate) fn join(old: &Side, new: &Side, memory: usize, reading: &Reading) -> Result<Findings, TrackError> {
+pub(crate) fn join(old: &mut Side, new: &mut Side, memory: usize, reading: &Reading) -> Result<Findings, TrackError> {
     let known = Known::of(old, new);
     let (gone, came) = differing(old, new, !known.is_elsewhere, reading)?;
+    old.forget();
+    new.forget();
     let mut details = old.fetch(&gone, &[OLD], memory / 8, reading)?;
     details.append(&mut new.fetch(&came, &[NEW], memory / 8, reading)?);
     let failed = |why| reading.spilled(why);

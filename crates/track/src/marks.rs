@@ -1,11 +1,11 @@
-//! Forty bytes for each entry, by which two scans are compared.
+//! Thirty-two bytes for each entry, by which two scans are compared.
 //!
 //! Of an entry are kept: a hash of its path below the root, two of its metadata, and where the rest can be read again. What has the same hashes on both sides
 //! has not changed, and nearly everything has not; of what has, the rest is read again. So what is sorted, put aside
 //! and compared is small and of fixed size, whatever the paths are.
 //!
-//! The hashes are XXH3 with a seed that is drawn for each run: nobody can choose names that collide. By chance two of a thousand million paths of 128 bits do with a
-//! probability of 10^-21, and a change has the same 64 bits with one of 10^-19.
+//! The hashes are XXH3 with a seed that is drawn for each run: nobody can choose names that collide. By chance any two of a thousand million
+//! paths have the same 96 bits with a probability of 10^-11, and a change is taken for none, 48 bits being the same, with one of 4 * 10^-15.
 //!
 //! Marks fall into parts by their hashes, so that a part of both sides fits into memory, and into a core's cache if it can.
 
@@ -20,22 +20,14 @@ use twox_hash::{XxHash3_64, XxHash3_128};
 use crate::sort::Spill;
 
 /// Bytes of a mark outside memory.
-const SIZE: usize = 40;
+const SIZE: usize = 32;
 /// Marks that are allocated at once.
 const CHUNK: usize = 64;
 
-/// An entry.
+/// An entry: hashes of 64 and 32 bits of the root's number and the path below it; of 48 of type, mode, owner, size and time of change; of 48 of
+/// inode, time of the inode's change and of birth; and 48 bits that say where the rest is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Mark {
-    /// Of the root's number and the path below it.
-    pub(crate) path: (u64, u64),
-    /// Of type, mode, owner, size and time of change.
-    pub(crate) content: u64,
-    /// Of inode, time of the inode's change and of birth.
-    pub(crate) inode: u64,
-    /// Where the rest is.
-    pub(crate) place: u64,
-}
+pub(crate) struct Mark([u64; 4]);
 
 /// What hashes are made with.
 #[derive(Clone, Copy, Debug)]
@@ -60,20 +52,19 @@ impl Seed {
         inode[8..16].copy_from_slice(&stat.ctime.to_le_bytes());
         inode[16..].copy_from_slice(&stat.btime.unwrap_or(i64::MIN).to_le_bytes());
         let half = |shift: u32| u64::try_from(path >> shift & u128::from(u64::MAX)).unwrap_or(0);
-        Mark {
-            path: (half(64), half(0)),
-            content: XxHash3_64::oneshot_with_seed(self.0, &content),
-            inode: XxHash3_64::oneshot_with_seed(self.0, &inode),
-            place,
-        }
+        let content = XxHash3_64::oneshot_with_seed(self.0, &content);
+        let inode = XxHash3_64::oneshot_with_seed(self.0, &inode);
+        Mark([half(64), half(0) << 32 | content >> 32, content << 32 & CONTENT | inode >> 16, place])
     }
 }
+
+/// The part of the content's hash that shares a word with the inode's.
+const CONTENT: u64 = 0xffff << 48;
 
 impl Mark {
     fn encode(&self) -> [u8; SIZE] {
         let mut bytes = [0; SIZE];
-        let words = [self.path.0, self.path.1, self.content, self.inode, self.place];
-        for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
+        for (place, word) in bytes.chunks_exact_mut(8).zip(self.0) {
             place.copy_from_slice(&word.to_le_bytes());
         }
         bytes
@@ -81,7 +72,23 @@ impl Mark {
 
     fn decode(bytes: &[u8]) -> Self {
         let word = |at: usize| bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
-        Self { path: (word(0), word(8)), content: word(16), inode: word(24), place: word(32) }
+        Self([word(0), word(8), word(16), word(24)])
+    }
+
+    fn path(&self) -> (u64, u64) {
+        (self.0[0], self.0[1] >> 32)
+    }
+
+    fn content(&self) -> (u64, u64) {
+        (self.0[1] << 32, self.0[2] & CONTENT)
+    }
+
+    fn inode(&self) -> u64 {
+        self.0[2] & !CONTENT
+    }
+
+    fn place(&self) -> u64 {
+        self.0[3]
     }
 }
 
@@ -118,7 +125,7 @@ impl Marks {
         if self.in_memory >= self.limit {
             self.put_aside()?;
         }
-        let of = part(mark.path.0, self.parts.len());
+        let of = part(mark.0[0], self.parts.len());
         let chunks = &mut self.parts[of];
         match chunks.last_mut() {
             Some(last) if last.len() < last.capacity() => last.push(mark),
@@ -151,6 +158,11 @@ impl Marks {
         self.file = Some(file);
         self.in_memory = 0;
         Ok(())
+    }
+
+    /// Forgets them all.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new(0, 0, &self.spill);
     }
 
     /// Adds the marks of one part to `out`.
@@ -193,13 +205,13 @@ pub(crate) fn compare(old: &[Mark], new: &[Mark], compares_inodes: bool, found: 
     let mask = size - 1;
     let mut table = vec![NONE; size];
     let mut seen = vec![false; old.len()];
-    let slot = |mark: &Mark| usize::try_from(mark.path.1).unwrap_or(0) & mask;
+    let slot = |mark: &Mark| usize::try_from(mark.0[0]).unwrap_or(0) & mask;
     let find = |table: &[u32], mark: &Mark| {
         let mut at = slot(mark);
         loop {
             match table[at] {
                 NONE => return Err(at),
-                index if old[index as usize].path == mark.path => return Ok(index as usize),
+                index if old[index as usize].path() == mark.path() => return Ok(index as usize),
                 _ => at = (at + 1) & mask,
             }
         }
@@ -218,18 +230,18 @@ pub(crate) fn compare(old: &[Mark], new: &[Mark], compares_inodes: bool, found: 
             Ok(index) => {
                 seen[index] = true;
                 let was = &old[index];
-                if was.content != mark.content || (compares_inodes && was.inode != mark.inode) {
-                    found.differ(was.place, mark.place);
+                if was.content() != mark.content() || (compares_inodes && was.inode() != mark.inode()) {
+                    found.differ(was.place(), mark.place());
                 }
             }
             Err(_) => {
-                if twice.insert(mark.path) {
-                    found.came(mark.place);
+                if twice.insert(mark.path()) {
+                    found.came(mark.place());
                 }
             }
         }
     }
-    old.iter().zip(&seen).filter(|(_, seen)| !**seen).for_each(|(mark, _)| found.gone(mark.place));
+    old.iter().zip(&seen).filter(|(_, seen)| !**seen).for_each(|(mark, _)| found.gone(mark.place()));
 }
 
 #[cfg(test)]

@@ -221,6 +221,11 @@ impl Chosen {
 }
 
 impl Side {
+    /// Forgets the marks.
+    pub(crate) fn forget(&mut self) {
+        self.lanes.iter_mut().for_each(Marks::clear);
+    }
+
     /// The marks of one part.
     pub(crate) fn part(&self, part: usize, out: &mut Vec<Mark>) -> io::Result<()> {
         self.lanes.iter().try_for_each(|lane| lane.read(part, out))
