@@ -80,6 +80,30 @@ def reports(tree, program, directory):
     }
 
 
+def differences(old, new, program):
+    import duckdb
+
+    def diff():
+        if subprocess.run([program, "diff", "--quiet", old, new]).returncode not in (0, 1):
+            raise SystemExit("pwalk diff failed")
+
+    def joined(columns, condition):
+        with duckdb.connect() as memory:
+            memory.sql("set threads = 2")
+            side = " full outer join ".join(f"(select path, {columns} from '{file}') {name}" for file, name in ((old, "a"), (new, "b")))
+            memory.sql(f"select count(*) from (select a.path p, b.path q from {side} on a.path = b.path {condition})").fetchall()
+
+    compared = ("size", "mtime", "ctime", "mode", "uid", "gid", "inode")
+    differ = " or ".join(f"a.{column} <> b.{column}" for column in compared)
+    return {
+        "pwalk diff A B": diff,
+        "DuckDB: A full outer join B on path": lambda: joined("size", ""),
+        "DuckDB: the same, where anything differs": lambda: joined(
+            ", ".join(compared), f"where a.path is null or b.path is null or {differ}"
+        ),
+    }
+
+
 def seconds(run):
     begun = time.perf_counter()
     run()
@@ -90,7 +114,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     commands = parser.add_subparsers(dest="what", required=True)
-    for name, places in {"walk": ["tree"], "small": [], "report": ["tree", "program"]}.items():
+    for name, places in {"walk": ["tree"], "small": [], "report": ["tree", "program"], "diff": ["old", "new", "program"]}.items():
         command = commands.add_parser(name)
         for place in places:
             command.add_argument(place)
@@ -101,6 +125,8 @@ def main():
             contenders = walks(given.tree)
         elif given.what == "small":
             contenders = small(directory)
+        elif given.what == "diff":
+            contenders = differences(given.old, given.new, given.program)
         else:
             contenders = reports(given.tree, given.program, directory)
         rows = [{label: seconds(run) for label, run in contenders.items()} for _ in range(given.runs)]

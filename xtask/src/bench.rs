@@ -5,6 +5,7 @@
 //! `bench/floor.c`: system calls and nothing else. Benchmarks are never tests: nothing here passes or fails.
 
 mod copy;
+mod diff;
 mod find;
 mod flat;
 mod lab;
@@ -55,6 +56,8 @@ enum Suite {
     Repair,
     /// Copying: small files in memory and on disk, one directory of 100,000 files, one large file
     Copy,
+    /// Comparing two scans, and the memory that takes
+    Diff,
     /// 10,199 entries behind 1 ms an operation
     Latency,
     /// One directory of many entries: does a second thread help?
@@ -76,6 +79,7 @@ const SUITES: &[(Suite, Measure)] = &[
     (Suite::Find, find::measure),
     (Suite::Repair, repair::measure),
     (Suite::Copy, copy::measure),
+    (Suite::Diff, diff::measure),
     (Suite::Latency, latency::measure),
     (Suite::Flat, flat::measure),
     (Suite::Memory, memory::measure),

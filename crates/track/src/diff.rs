@@ -20,7 +20,7 @@ use crate::TrackError;
 use crate::change::{Change, Counts};
 use crate::join::join;
 use crate::key::Roots;
-use crate::marks::Seed;
+use crate::marks::{Seed, most_parts};
 use crate::moves::pair;
 use crate::side::{Facts, Opened, Reading, Side, Source, read, threads, walk};
 use crate::sort::{Merged, Spill};
@@ -120,14 +120,15 @@ fn sides(options: &DiffOptions, progress: &dyn Progress) -> Result<(Side, Side, 
     check_roots(options, old.as_ref(), new.as_ref())?;
     // Of a directory nothing is known but that it is rather as large as the other side.
     let rows = [&old, &new].into_iter().flatten().map(Opened::rows).max().unwrap_or(UNKNOWN);
+    let memory = options.memory / 8 * 3;
     let reading = Reading {
         seed: Seed::drawn(),
-        parts: usize::try_from(rows / PART).unwrap_or(usize::MAX).clamp(16, 4096),
+        parts: usize::try_from(rows / PART).unwrap_or(usize::MAX).clamp(16, most_parts(memory)),
         threads: match options.walk.threads {
             Threads::Fixed(count) => count.min(threads()),
             Threads::Adaptive => threads(),
         },
-        memory: options.memory / 8 * 3,
+        memory,
         spill: Spill::new(options.temp_dir.as_deref()),
         cancel: options.walk.cancel.clone(),
     };

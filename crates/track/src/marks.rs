@@ -188,6 +188,11 @@ fn part(hash: u64, parts: usize) -> usize {
     usize::try_from((u128::from(hash) * parts as u128) >> 64).unwrap_or(0)
 }
 
+/// Into how many parts marks may fall, that so much memory is not mostly empty chunks.
+pub(crate) fn most_parts(memory: usize) -> usize {
+    (memory / crate::side::threads() / size_of::<Mark>() / CHUNK).clamp(16, 4096)
+}
+
 /// What was found in a part, told by places.
 pub(crate) trait Compared {
     /// Both sides have this path, and not the same of it.

@@ -20,7 +20,7 @@ pub(super) fn measure(lab: &Lab) -> Result<Vec<Table>> {
     let mut rows = Vec::new();
     let tree = lab.tree()?;
     for file in ["x.csv.zst", "x.parquet"] {
-        rows.push(row(&lab.report(&tree.path, file, &[]), lab, &tree.description, 120)?);
+        rows.push(peak(&lab.report(&tree.path, file, &[]), lab, &tree.description, 120)?);
     }
     for (directories, promise) in DIRECTORIES {
         let with_root = (directories + 1).to_string();
@@ -28,7 +28,7 @@ pub(super) fn measure(lab: &Lab) -> Result<Vec<Table>> {
         let mount = Mount::new(lab, &[arguments.as_slice(), &["--delay-us", "0"]].concat())?;
         let description = format!("{} entries, {directories} directories in one", directories * 10);
         for file in ["x.csv.zst", "x.parquet"] {
-            rows.push(row(&lab.report(mount.path(), file, &[]), lab, &description, *promise)?);
+            rows.push(peak(&lab.report(mount.path(), file, &[]), lab, &description, *promise)?);
         }
         mount.unmount()?;
     }
@@ -38,7 +38,7 @@ pub(super) fn measure(lab: &Lab) -> Result<Vec<Table>> {
 }
 
 /// One run under GNU time, which reads the peak from the kernel's accounting of the ended process.
-fn row(contender: &Contender, lab: &Lab, tree: &str, promise: u32) -> Result<Vec<String>> {
+pub(super) fn peak(contender: &Contender, lab: &Lab, tree: &str, promise: u32) -> Result<Vec<String>> {
     contender.remove_output()?;
     let report = lab.output("time");
     let time = find_program("time").context("no program `time`")?;

@@ -19,10 +19,15 @@ const ENVIRONMENT: Environment =
 /// Rounds of what takes no time.
 const MANY: u32 = 25;
 
-pub(super) fn measure(lab: &Lab) -> Result<Vec<Table>> {
+/// The script, with the package installed.
+pub(super) fn script(lab: &Lab) -> Result<Script<'_>> {
     let python = python::provide(&lab.workspace, &ENVIRONMENT)?;
     crate::pytest::install(&lab.workspace, &python)?;
-    let script = Script { lab, python };
+    Ok(Script { lab, python })
+}
+
+pub(super) fn measure(lab: &Lab) -> Result<Vec<Table>> {
+    let script = script(lab)?;
     let tree = lab.tree()?;
     // The cache is warmed by a walk that is not looked at.
     script.run(&["walk".as_ref(), tree.path.as_ref()], 1)?;
@@ -55,14 +60,15 @@ pub(super) fn measure(lab: &Lab) -> Result<Vec<Table>> {
     Ok(vec![warm, small, slow, reports])
 }
 
-struct Script<'a> {
-    lab: &'a Lab,
-    python: PathBuf,
+/// `bench/python.py`, in a Python that has what it needs.
+pub(super) struct Script<'a> {
+    pub(super) lab: &'a Lab,
+    pub(super) python: PathBuf,
 }
 
 impl Script<'_> {
-    /// What `bench/python.py` has measured.
-    fn run(&self, arguments: &[&OsStr], runs: u32) -> Result<Vec<Timing>> {
+    /// What it has measured.
+    pub(super) fn run(&self, arguments: &[&OsStr], runs: u32) -> Result<Vec<Timing>> {
         let mut script = Command::new(&self.python);
         // Its outputs go where it is started: onto the disk where those of the program go.
         script.current_dir(self.lab.output("")).arg(self.lab.workspace.root.join("bench/python.py"));

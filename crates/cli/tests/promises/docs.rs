@@ -37,6 +37,7 @@ fn manual_pages_are_written_for_all_commands() {
         "pwalk-repair.1",
         "pwalk-copy.1",
         "pwalk-bench.1",
+        "pwalk-diff.1",
         "pwalk-completions.1",
         "pwalk-man.1",
         "pfind.1",
