@@ -1,16 +1,18 @@
 //! `pwalk diff`.
 
 use std::ffi::OsString;
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pwalk_scan::{Target, Verdict};
+use pwalk_scan::{Error, Target, Verdict};
 use pwalk_track::{Change, ChangeFormat, ChangeType, ChangeWriter, DiffOptions, DiffSummary, Source, TrackError, json};
 
 use crate::Exit;
-use crate::args::{ProgressMode, TreeArgs};
+use crate::args::{ProgressMode, TreeArgs, Usage};
 use crate::human::{bytes, count, plural};
 use crate::out::{Lines, Out};
 use crate::progress::Show;
@@ -98,7 +100,37 @@ pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<Exit> {
 enum Teller {
     People(Lines),
     Json(Lines),
-    File(Box<ChangeWriter>),
+    File(Box<Changes>),
+}
+
+/// A file of changes.
+struct Changes {
+    target: Target,
+    format: ChangeFormat,
+    /// None until something is told: in a directory that is walked it would be new.
+    writer: Option<ChangeWriter>,
+}
+
+impl Changes {
+    fn writer(&mut self) -> Result<&mut ChangeWriter, Error> {
+        match &mut self.writer {
+            Some(writer) => Ok(writer),
+            none => Ok(none.insert(ChangeWriter::create(&self.target, self.format)?)),
+        }
+    }
+}
+
+/// That the changes are not written over what they are the changes of.
+fn check_output(args: &DiffArgs, target: &Target) -> Result<(), Usage> {
+    let Target::File(path) = target else { return Ok(()) };
+    let id = |path: &Path| path.metadata().ok().filter(Metadata::is_file).map(|meta| (meta.dev(), meta.ino()));
+    match id(path) {
+        Some(there) if [&args.old, &args.new].iter().any(|side| id(side) == Some(there)) => Err(Usage(format!(
+            "--output {} is one of the scans to be compared; give the changes a file of their own",
+            path.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 impl Teller {
@@ -110,7 +142,13 @@ impl Teller {
                     Target::Stdout => ChangeFormat::Csv,
                     Target::File(path) => ChangeFormat::of(path),
                 };
-                Self::File(Box::new(ChangeWriter::create(&target, format)?))
+                check_output(args, &target)?;
+                let mut changes = Changes { target, format, writer: None };
+                if !args.old.is_dir() && !args.new.is_dir() {
+                    // Nothing is walked: what keeps it from being written is told at once.
+                    changes.writer()?;
+                }
+                Self::File(Box::new(changes))
             }
             None if args.json => Self::Json(lines),
             None => Self::People(lines),
@@ -119,7 +157,9 @@ impl Teller {
 
     fn tell(&mut self, change: &Change<'_>) -> io::Result<()> {
         let went = match self {
-            Self::File(writer) => return writer.write(change).map_err(io::Error::other),
+            Self::File(file) => {
+                return file.writer().and_then(|writer| writer.write(change)).map_err(io::Error::other);
+            }
             Self::Json(lines) => {
                 lines.text(&json(change).to_string());
                 lines.end()
@@ -134,7 +174,12 @@ impl Teller {
 
     fn finish(self) -> anyhow::Result<()> {
         match self {
-            Self::File(writer) => drop(writer.finish()?),
+            Self::File(mut file) => {
+                file.writer()?;
+                if let Some(writer) = file.writer.take() {
+                    writer.finish()?;
+                }
+            }
             Self::Json(mut lines) | Self::People(mut lines) => {
                 lines.flush();
             }

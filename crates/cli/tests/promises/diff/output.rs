@@ -73,4 +73,22 @@ fn what_cannot_be_written_is_told_and_nothing_is_left() {
         assert!(ran.stderr.contains(output), "{}", ran.stderr);
     }
     assert_eq!(names(place.path()).len(), 2);
+    // Nor is a scan written over with its own changes.
+    let scanned = fs::read(&before).unwrap();
+    let ran = run(pwalk(["diff", "-o"]).arg(&before).arg(&before).arg(&root)).expect(2);
+    assert!(ran.stderr.contains("one of the scans"), "{}", ran.stderr);
+    assert_eq!(fs::read(&before).unwrap(), scanned);
+}
+
+#[test]
+fn the_file_of_changes_is_none_of_the_changes() {
+    let place = TempTree::new();
+    let root = place.subdir("tree");
+    let before = place.path().join("before.parquet");
+    scan(&root, &before);
+    let output = root.join("changes.csv");
+    run(pwalk(["diff", "-q", "-o"]).arg(&output).arg(&before).arg(&root)).expect(0);
+    assert_eq!(fs::read_to_string(&output).unwrap().lines().count(), 1);
+    let ran = diff([&before, &root]).expect(1);
+    assert_eq!(json_lines(ran.text()).len(), 1, "{}", ran.text());
 }
