@@ -36,7 +36,7 @@ pub use csv::{Csv, CsvOptions, HEADER, Header};
 pub use encoder::{Encoder, Format, Oddities};
 pub use error::Error;
 pub use ledger::{Ledger, LedgerEntry, LedgerTarget, class};
-pub use losses::{ledger_of, read_losses};
+pub use losses::{Loss, ledger_of, read_losses};
 pub use metadata::{Metadata, Root, read_metadata};
 pub use names::path_text;
 pub use output::{Output, Target, Written};

@@ -19,16 +19,28 @@ pub fn ledger_of(scan: &Path) -> PathBuf {
 
 #[derive(Deserialize)]
 struct Line {
+    operation: String,
     class: String,
     path: String,
     path_bytes: Option<String>,
 }
 
-/// Tells `each` the paths of all entries that make a scan partial, with their classes.
+/// An entry of a ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss<'a> {
+    /// What was being done.
+    pub operation: &'a str,
+    /// The kind of trouble.
+    pub class: &'a str,
+    /// The path.
+    pub path: &'a [u8],
+}
+
+/// Tells `each` all entries that make a scan partial.
 ///
 /// # Errors
 /// What reading says, and a line that is none of a ledger; whatever `each` returns.
-pub fn read_losses<E: From<Error>>(ledger: &Path, mut each: impl FnMut(&[u8], &str) -> Result<(), E>) -> Result<(), E> {
+pub fn read_losses<E: From<Error>>(ledger: &Path, mut each: impl FnMut(&Loss<'_>) -> Result<(), E>) -> Result<(), E> {
     let file = File::open(ledger).map_err(|e| Error::io("open", ledger, e))?;
     for line in BufReader::new(file).lines() {
         let line = line.map_err(|e| Error::io("read", ledger, e))?;
@@ -37,10 +49,9 @@ pub fn read_losses<E: From<Error>>(ledger: &Path, mut each: impl FnMut(&[u8], &s
             continue;
         }
         let bytes = line.path_bytes.map(|bytes| BASE64.decode(bytes)).transpose();
-        match bytes.map_err(|_| Error::because("understand", ledger, "path_bytes is no base64"))? {
-            Some(path) => each(&path, &line.class)?,
-            None => each(line.path.as_bytes(), &line.class)?,
-        }
+        let bytes = bytes.map_err(|_| Error::because("understand", ledger, "path_bytes is no base64"))?;
+        let path = bytes.as_deref().unwrap_or(line.path.as_bytes());
+        each(&Loss { operation: &line.operation, class: &line.class, path })?;
     }
     Ok(())
 }
@@ -60,13 +71,13 @@ mod tests {
         }
         ledger.finish().unwrap();
         let mut found = Vec::new();
-        read_losses(&ledger_of(&scan), |path, class| {
-            found.push((path.to_vec(), class.to_owned()));
+        read_losses(&ledger_of(&scan), |loss| {
+            found.push((loss.path.to_vec(), loss.class.to_owned()));
             Ok::<_, Error>(())
         })
         .unwrap();
         assert_eq!(found, [(b"/a\xff".to_vec(), "denied".to_owned()), (b"/c\n".to_vec(), "interrupted".to_owned())]);
         std::fs::write(ledger_of(&scan), "{}\n").unwrap();
-        assert!(read_losses(&ledger_of(&scan), |_, _| Ok::<_, Error>(())).is_err());
+        assert!(read_losses(&ledger_of(&scan), |_| Ok::<_, Error>(())).is_err());
     }
 }

@@ -31,8 +31,6 @@ pub const MEMORY: usize = 88 << 20;
 
 /// Entries of a part: both sides' marks of them are to fit into a core's cache.
 const PART: u64 = 8192;
-/// Entries of what nothing is known of.
-const UNKNOWN: u64 = 4 << 20;
 
 /// What to compare.
 #[derive(Clone, Debug)]
@@ -104,7 +102,7 @@ pub fn run(
     let found = Merged::all(vec![findings.by_path]).map_err(failed)?;
     let unseen = ((old.unseen, old.is_vague), (new.unseen, new.is_vague));
     let mut teller = Teller::new((&old.roots, &new.roots), unseen, told).map_err(failed)?;
-    teller.tell(found, failed)?;
+    teller.tell(found, &options.walk.cancel, failed)?;
     let counts = teller.counts;
     let (old, new, is_elsewhere) = (old.facts, new.facts, findings.known.is_elsewhere);
     Ok(DiffSummary { old, new, counts, is_elsewhere, warnings, elapsed: begun.elapsed() })
@@ -116,10 +114,14 @@ fn sides(options: &DiffOptions, progress: &dyn Progress) -> Result<(Side, Side, 
         Source::Scan(path) => Opened::new(path).map(Some),
         Source::Directory(_) => Ok(None),
     };
-    let (old, new) = (open(&options.old)?, open(&options.new)?);
+    let (mut old, mut new) = (open(&options.old)?, open(&options.new)?);
+    let (was, is) = (roots(old.as_ref(), &options.old), roots(new.as_ref(), &options.new));
+    old.iter_mut().for_each(|old| old.adopt(&is));
+    new.iter_mut().for_each(|new| new.adopt(&was));
     check_roots(options, old.as_ref(), new.as_ref())?;
-    // Of a directory nothing is known but that it is rather as large as the other side.
-    let rows = [&old, &new].into_iter().flatten().map(Opened::rows).max().unwrap_or(UNKNOWN);
+    // Of a directory nothing is known.
+    let is_known = old.is_some() && new.is_some();
+    let rows = [&old, &new].into_iter().flatten().map(Opened::rows).max().filter(|_| is_known).unwrap_or(u64::MAX);
     let memory = options.memory / 8 * 3;
     let reading = Reading {
         seed: Seed::drawn(),
@@ -143,13 +145,17 @@ fn sides(options: &DiffOptions, progress: &dyn Progress) -> Result<(Side, Side, 
     Ok((side(&options.old)?, side(&options.new)?, reading))
 }
 
-/// That both are of the same roots, or of one each.
-fn check_roots(options: &DiffOptions, old: Option<&Opened>, new: Option<&Opened>) -> Result<(), TrackError> {
-    let roots = |opened: Option<&Opened>, source: &Source| match (opened, source) {
+/// The roots of a side.
+fn roots(opened: Option<&Opened>, source: &Source) -> Roots {
+    match (opened, source) {
         (Some(opened), _) => opened.roots.clone(),
         (None, Source::Directory(path)) => Roots::new([path.clone()]),
         (None, Source::Scan(_)) => Roots::new([]),
-    };
+    }
+}
+
+/// That both are of the same roots, or of one each.
+fn check_roots(options: &DiffOptions, old: Option<&Opened>, new: Option<&Opened>) -> Result<(), TrackError> {
     let (old, new) = (roots(old, &options.old), roots(new, &options.new));
     if old.paths() == new.paths() || (old.paths().len() == 1 && new.paths().len() == 1) {
         return Ok(());
@@ -168,7 +174,7 @@ fn warnings(old: &Side, new: &Side) -> Vec<String> {
     ] {
         if side.is_vague {
             warnings.push(format!(
-                "the {which} scan is PARTIAL and its error ledger is not beside it: {what}; put the ledger there"
+                "the {which} scan is PARTIAL, or says nothing of itself, and its error ledger is not beside it: {what}; put the ledger there"
             ));
         }
     }

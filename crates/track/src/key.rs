@@ -99,6 +99,13 @@ pub(crate) fn dir_key(key: &mut Vec<u8>, root: usize, below: &[u8]) {
     }
 }
 
+/// The key of a root.
+pub(crate) fn root_key(root: usize) -> Vec<u8> {
+    let mut key = Vec::new();
+    dir_key(&mut key, root, b"");
+    key
+}
+
 /// The key of an entry, by that of its directory. A root, without a name, has its own.
 pub(crate) fn own_key(dir: &[u8], name: &[u8]) -> Vec<u8> {
     if name.is_empty() { dir.to_vec() } else { [dir, b"\0", name].concat() }

@@ -27,6 +27,11 @@ impl Lone {
         &self.payload[self.length..]
     }
 
+    /// The last component of its path.
+    fn name(&self) -> &[u8] {
+        self.key().rsplit(|byte| *byte == 0).next().unwrap_or_default()
+    }
+
     fn bytes(&self) -> &[u8] {
         &self.payload[..self.length]
     }
@@ -43,9 +48,14 @@ pub(crate) fn pair(mut by_inode: Merged, devices: &HashMap<u64, u64>, by_path: &
             match name.first() {
                 Some(&OLD) => gone.push(Some(lone)),
                 Some(&NEW) => {
-                    let pair = gone.iter_mut().find_map(|old| {
-                        let confidence = same(&old.as_ref()?.stat, &lone.stat, devices)?;
-                        Some((old.take()?, confidence))
+                    let fits = |old: &Option<Lone>| same(&old.as_ref()?.stat, &lone.stat, devices);
+                    // Of several names of a file rather the one that is called the same: its directory moved.
+                    let is_namesake = |old: &Option<Lone>| old.as_ref().is_some_and(|old| old.name() == lone.name());
+                    let namesake = gone.iter().position(|old| is_namesake(old) && fits(old).is_some());
+                    let chosen = namesake.or_else(|| gone.iter().position(|old| fits(old).is_some()));
+                    let pair = chosen.and_then(|at| {
+                        let confidence = fits(&gone[at])?;
+                        Some((gone[at].take()?, confidence))
                     });
                     match pair {
                         Some((old, confidence)) => {

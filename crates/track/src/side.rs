@@ -24,7 +24,7 @@ use pwalk_scan::{Stat, Verdict};
 
 use crate::TrackError;
 use crate::entry::encode;
-use crate::key::Roots;
+use crate::key::{Roots, root_key};
 use crate::marks::{Mark, Marks, Seed};
 use crate::sort::{Merged, Sorter, Spill};
 
@@ -155,9 +155,13 @@ impl Pool {
         })
     }
 
-    /// Notes a place that was not seen.
-    pub(crate) fn unseen(&self, key: &[u8]) -> io::Result<()> {
-        self.unseen.lock().unwrap_or_else(PoisonError::into_inner).push(key, b"", &[])
+    /// Notes a place that was not seen; one that is below no root may be anywhere.
+    pub(crate) fn lost(&self, roots: &Roots, path: &[u8]) -> io::Result<()> {
+        let mut unseen = self.unseen.lock().unwrap_or_else(PoisonError::into_inner);
+        match roots.key(path) {
+            Some(key) => unseen.push(&key, b"", &[]),
+            None => (0..roots.paths().len()).try_for_each(|root| unseen.push(&root_key(root), b"", &[])),
+        }
     }
 
     /// Notes what a root is.
@@ -175,11 +179,17 @@ impl Pool {
         if let Some(error) = self.failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(error);
         }
+        let tops = self.tops.into_inner().unwrap_or_else(PoisonError::into_inner);
+        {
+            // A root that has no row was not begun.
+            let mut unseen = self.unseen.lock().unwrap_or_else(PoisonError::into_inner);
+            let unbegun = (0..roots.paths().len()).filter(|root| !tops.contains_key(root));
+            unbegun.into_iter().try_for_each(|root| unseen.push(&root_key(root), b"", &[]))?;
+        }
         let unseen = Merged::all(vec![self.unseen.into_inner().unwrap_or_else(PoisonError::into_inner)])?;
         let lanes = self.lanes.into_iter().map(|lane| lane.into_inner().unwrap_or_else(PoisonError::into_inner));
         let (lanes, logs) = lanes.map(|lane| (lane.marks, lane.log)).unzip();
         let details = file.map_or(Details::Logs(logs), |file| Details::File(Box::new(file)));
-        let tops = self.tops.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(Side { roots, tops, unseen, is_vague, facts, lanes, details })
     }
 }

@@ -5,6 +5,7 @@
 
 use std::io;
 
+use pwalk_engine::Cancel;
 use pwalk_scan::Stat;
 
 use crate::TrackError;
@@ -122,9 +123,13 @@ impl<'a> Teller<'a> {
     pub(crate) fn tell(
         &mut self,
         mut found: Merged,
+        cancel: &Cancel,
         spilled: impl Fn(io::Error) -> TrackError + Copy,
     ) -> Result<(), TrackError> {
         while found.next_group().map_err(&spilled)? {
+            if cancel.is_cancelled() {
+                return Err(TrackError::Interrupted);
+            }
             let key = found.key().to_vec();
             let mut finding = Finding::default();
             while let Some((what, payload)) = found.item() {
@@ -179,7 +184,9 @@ impl<'a> Teller<'a> {
             return Ok(());
         }
         let has_other_content = !kind(new).is_dir() && (old.size != new.size || old.mtime != new.mtime);
-        let has_other_rights = (old.mode, old.uid, old.gid) != (new.mode, new.uid, new.gid);
+        // The inode's time of what moved with its directory stays; that of a directory goes with what is in it.
+        let has_other_rights = (old.mode, old.uid, old.gid) != (new.mode, new.uid, new.gid)
+            || (!kind(new).is_dir() && old.ctime != new.ctime);
         let change_type = match (has_other_content, has_other_rights) {
             (true, _) => ChangeType::Modified,
             (false, true) => ChangeType::Metadata,

@@ -135,10 +135,11 @@ impl Plan {
         while at > 0 {
             at -= 1;
             let Item::Stretch { branch, from, to } = self.list[at] else { continue };
-            let unread = self
-                .branches
-                .get(&branch)
-                .and_then(|b| (from..to).find(|&i| matches!(b.states[b.order[i as usize] as usize], State::Unread)));
+            // A stretch may be from before the caller chose, and reach further than what it left.
+            let is_unread = |b: &Branch, i: u32| {
+                b.order.get(i as usize).is_some_and(|place| matches!(b.states[*place as usize], State::Unread))
+            };
+            let unread = self.branches.get(&branch).and_then(|b| (from..to).find(|&i| is_unread(b, i)));
             let (Some(position), Some(found)) = (unread, self.branches.get_mut(&branch)) else {
                 self.list.remove(at);
                 continue;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
+use pwalk_engine::{Class, Op};
 use pwalk_scan::report::extent;
 use pwalk_scan::{Metadata, Row, ScanFile, Verdict, ledger_of, read_losses};
 
@@ -36,6 +37,13 @@ impl Opened {
         Ok(Self { file, metadata, roots, starts })
     }
 
+    /// Takes the roots of the other side, if it says nothing of its own.
+    pub(crate) fn adopt(&mut self, roots: &Roots) {
+        if self.metadata.is_none() {
+            self.roots = roots.clone();
+        }
+    }
+
     pub(crate) fn rows(&self) -> u64 {
         self.starts.last().copied().unwrap_or(0)
     }
@@ -50,7 +58,7 @@ impl Opened {
         Facts {
             roots: self.roots.paths().to_vec(),
             entries: self.rows(),
-            verdict: self.metadata.as_ref().map_or(Verdict::Complete, |metadata| metadata.verdict),
+            verdict: self.metadata.as_ref().map_or(Verdict::Partial, |metadata| metadata.verdict),
             extent: self.metadata.as_ref().map(of),
         }
     }
@@ -157,17 +165,22 @@ fn in_threads<T: Send>(
 
 fn finish(opened: Opened, pool: Pool, reading: &Reading) -> Result<Side, TrackError> {
     let facts = opened.facts();
-    let mut is_vague = false;
-    if facts.verdict == Verdict::Partial {
+    let mut is_vague = opened.metadata.is_none();
+    if let Some(metadata) = opened.metadata.as_ref().filter(|metadata| metadata.verdict == Verdict::Partial) {
         let ledger = ledger_of(&opened.file.path());
-        is_vague = !ledger.exists();
-        if !is_vague {
-            read_losses(&ledger, |path, class| match opened.roots.key(path) {
+        let mut losses = 0;
+        if ledger.exists() {
+            read_losses(&ledger, |loss| {
+                losses += 1;
                 // What was gone when it was looked at is gone.
-                Some(key) if class != "vanished" => pool.unseen(&key).map_err(|why| reading.spilled(why)),
-                _ => Ok::<_, TrackError>(()),
+                if loss.class == Class::Vanished.name() && loss.operation == Op::Stat.name() {
+                    return Ok(());
+                }
+                pool.lost(&opened.roots, loss.path).map_err(|why| reading.spilled(why))
             })?;
         }
+        // Without its ledger, or with that of another scan, nobody knows where.
+        is_vague = !ledger.exists() || metadata.counts.get("errors").is_some_and(|errors| *errors != losses);
     }
     pool.finish(opened.roots.clone(), is_vague, facts, Some(opened)).map_err(|why| reading.spilled(why))
 }

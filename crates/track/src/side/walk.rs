@@ -5,8 +5,8 @@ use std::io;
 use std::sync::Arc;
 
 use pwalk_engine::{
-    Batch, Class, Context, Descend, Dir, Ended, Frontier, Needs, Operand, Options, Outcome, Progress, Sink, Visitor,
-    WalkError, fold,
+    Batch, Class, Context, Descend, Dir, Ended, Frontier, Needs, Op, Operand, Options, Outcome, Progress, Sink,
+    Visitor, WalkError, fold,
 };
 use pwalk_fs::Meta;
 use pwalk_scan::report::extent;
@@ -28,7 +28,10 @@ pub(crate) fn walk(
     let roots = Roots::new(roots);
     let pool = Arc::new(Pool::new(reading));
     let sink = Gathering { pool: Arc::clone(&pool), roots: roots.clone(), seed: reading.seed };
-    let Ok((outcome, first)) = fold(sink, Frontier::start(roots.paths()), walk, progress);
+    // As they are: what rows and errors begin with must be what keys are made from.
+    let paths = roots.paths().to_vec();
+    let frontier = Frontier { unread_roots: (0..paths.len()).collect(), roots: paths, ..Frontier::default() };
+    let Ok((outcome, first)) = fold(sink, frontier, walk, progress);
     if outcome.ended == Ended::Cancelled {
         return Err(TrackError::Interrupted);
     }
@@ -41,9 +44,7 @@ pub(crate) fn walk(
     for dir in 0..outcome.unfinished.dirs.len() {
         let mut path = Vec::new();
         outcome.unfinished.path_into(dir, &mut path);
-        if let Some(key) = roots.key(&path) {
-            pool.unseen(&key).map_err(|why| reading.spilled(why))?;
-        }
+        pool.lost(&roots, &path).map_err(|why| reading.spilled(why))?;
     }
     // Visitors are gone with the fold.
     let pool = Arc::into_inner(pool).ok_or(TrackError::Interrupted)?;
@@ -128,16 +129,12 @@ impl Visitor for Gatherer {
 
     fn error(&mut self, cx: &mut Context<'_, Self>, error: &WalkError) {
         self.first_error.get_or_insert_with(|| error.clone());
-        if error.class == Class::Vanished {
-            // What is gone is gone.
+        if error.class == Class::Vanished && error.op == Op::Stat {
+            // What is gone is gone. What is in a directory that is gone may be elsewhere with it.
             return;
         }
-        if let Some(key) = self.roots.key(&error.path)
-            && let Err(error) = self.pool.unseen(&key)
-        {
-            self.pool.fail(error);
-            cx.stop();
-        }
+        let lost = self.pool.lost(&self.roots, &error.path);
+        self.check(cx, lost);
     }
 }
 

@@ -80,11 +80,14 @@ pub(super) fn changes(old: &World, new: &World) -> Told {
             say(path, "metadata", None);
         }
     }
-    // Of each inode the first that went is the first that came.
+    // Of each inode what went is what came: of the same name if there is one, else the first.
     let mut pairs: Vec<(&Vec<u8>, &Vec<u8>)> = Vec::new();
     let mut taken = BTreeSet::new();
     for (path, is) in &came {
-        let was = gone.iter().find(|(from, was)| was.id == is.id && was.kind == is.kind && !taken.contains(from));
+        let fits = |(from, was): &&(&Vec<u8>, &Seen)| was.id == is.id && was.kind == is.kind && !taken.contains(from);
+        let name = |path: &[u8]| path[parent(path).len()..].to_vec();
+        let namesake = gone.iter().filter(fits).find(|(from, _)| name(from) == name(path));
+        let was = namesake.or_else(|| gone.iter().find(fits));
         if let Some((from, _)) = was {
             taken.insert(*from);
             pairs.push((path, from));
@@ -100,7 +103,7 @@ pub(super) fn changes(old: &World, new: &World) -> Told {
         {
             if !is.is_dir && (was.size != is.size || was.mtime != is.mtime) {
                 say(to, "modified", Some(from));
-            } else if was.rights != is.rights {
+            } else if was.rights != is.rights || (!is.is_dir && was.ctime != is.ctime) {
                 say(to, "metadata", Some(from));
             }
             continue;
