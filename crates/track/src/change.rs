@@ -89,6 +89,11 @@ pub struct Change<'a> {
 }
 
 impl Change<'_> {
+    /// The type that it had, if it was there.
+    pub fn old_kind(&self) -> Option<Kind> {
+        self.old.map(crate::entry::kind)
+    }
+
     /// Its type; if that changed the new one.
     pub fn kind(&self) -> Kind {
         self.new.or(self.old).map_or(Kind::Unknown, crate::entry::kind)

@@ -101,7 +101,8 @@ pub fn run(
     pair(by_inode, &findings.known.devices, &mut findings.by_path).map_err(failed)?;
     let found = Merged::all(vec![findings.by_path]).map_err(failed)?;
     let unseen = ((old.unseen, old.is_vague), (new.unseen, new.is_vague));
-    let mut teller = Teller::new((&old.roots, &new.roots), unseen, told).map_err(failed)?;
+    let is_partial = (old.facts.verdict == Verdict::Partial, new.facts.verdict == Verdict::Partial);
+    let mut teller = Teller::new((&old.roots, &new.roots), unseen, is_partial, told).map_err(failed)?;
     teller.tell(found, &options.walk.cancel, failed)?;
     let counts = teller.counts;
     let (old, new, is_elsewhere) = (old.facts, new.facts, findings.known.is_elsewhere);

@@ -37,6 +37,8 @@ pub(crate) mod found {
     pub(crate) const GONE: &[u8] = b"4";
     /// What is there is new.
     pub(crate) const NEW: &[u8] = b"5";
+    /// Of a directory: it is elsewhere now.
+    pub(crate) const LEFT: &[u8] = b"7";
     /// What is there was elsewhere.
     pub(crate) const MOVED: &[u8] = b"6";
 }

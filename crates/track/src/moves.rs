@@ -59,6 +59,9 @@ pub(crate) fn pair(mut by_inode: Merged, devices: &HashMap<u64, u64>, by_path: &
                     });
                     match pair {
                         Some((old, confidence)) => {
+                            if kind(&lone.stat).is_dir() {
+                                by_path.push(old.key(), found::LEFT, &[])?;
+                            }
                             let sure = [u8::from(confidence == Confidence::Certain)];
                             by_path.push(lone.key(), found::MOVED, &[old.bytes(), lone.bytes(), &sure, old.key()])?;
                         }

@@ -24,6 +24,7 @@ struct Finding {
     gone: Option<Stat>,
     new: Option<Stat>,
     moved: Option<Move>,
+    has_left: bool,
 }
 
 struct Move {
@@ -45,6 +46,7 @@ impl Finding {
             found::TOUCHED => self.touched = Some((first, second())),
             found::GONE => self.gone = Some(first),
             found::NEW => self.new = Some(first),
+            found::LEFT => self.has_left = true,
             found::MOVED => {
                 let (new, length) = decode(rest);
                 let is_sure = rest.get(length) == Some(&1);
@@ -97,6 +99,10 @@ pub(crate) struct Teller<'a> {
     unseen_now: Places,
     /// Directories above the path that moved: where to, where from.
     moved: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The directory above the path that is elsewhere now.
+    left: Option<Vec<u8>>,
+    /// Whether the old side, and the new one, did not see everything: then what was in a directory that moved may not have been seen.
+    is_partial: (bool, bool),
     pub(crate) counts: Counts,
     told: &'a mut dyn FnMut(&Change<'_>) -> io::Result<()>,
 }
@@ -105,6 +111,7 @@ impl<'a> Teller<'a> {
     pub(crate) fn new(
         roots: (&'a Roots, &'a Roots),
         unseen: ((Merged, bool), (Merged, bool)),
+        is_partial: (bool, bool),
         told: &'a mut dyn FnMut(&Change<'_>) -> io::Result<()>,
     ) -> io::Result<Self> {
         let ((before, vague_before), (now, vague_now)) = unseen;
@@ -114,6 +121,8 @@ impl<'a> Teller<'a> {
             unseen_before: Places::new(before, vague_before)?,
             unseen_now: Places::new(now, vague_now)?,
             moved: Vec::new(),
+            left: None,
+            is_partial,
             counts: Counts::default(),
             told,
         })
@@ -146,6 +155,14 @@ impl<'a> Teller<'a> {
     fn path(&mut self, key: &[u8], finding: &Finding, unseen: (bool, bool)) -> io::Result<()> {
         while self.moved.last().is_some_and(|(to, _)| below(key, to).is_none()) {
             self.moved.pop();
+        }
+        self.left = self.left.take().filter(|left| below(key, left).is_some());
+        let unseen = (
+            unseen.0 || (self.is_partial.0 && !self.moved.is_empty()),
+            unseen.1 || (self.is_partial.1 && self.left.is_some()),
+        );
+        if finding.has_left {
+            self.left.get_or_insert_with(|| key.to_vec());
         }
         if let Some((change_type, old, new)) = &finding.changed {
             self.change(*change_type, key, None, (Some(old), Some(new)), Confidence::Certain)?;

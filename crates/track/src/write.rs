@@ -45,6 +45,7 @@ fn fields(change: &Change<'_>) -> Vec<(&'static str, Value)> {
     let both = |field: fn(&Stat) -> Value| [of(change.old, field), of(change.new, field)];
     let [old_size, new_size] = both(|stat| stat.size.into());
     let [old_mtime, new_mtime] = both(|stat| time(stat.mtime).into());
+    let [old_ctime, new_ctime] = both(|stat| time(stat.ctime).into());
     let [old_mode, new_mode] = both(|stat| format!("{:04o}", stat.mode & 0o7777).into());
     let [old_uid, new_uid] = both(|stat| stat.uid.into());
     let [old_gid, new_gid] = both(|stat| stat.gid.into());
@@ -71,6 +72,9 @@ fn fields(change: &Change<'_>) -> Vec<(&'static str, Value)> {
         ("new_gid", new_gid),
         ("old_inode", old_inode),
         ("new_inode", new_inode),
+        ("old_ctime", old_ctime),
+        ("new_ctime", new_ctime),
+        ("old_kind", change.old_kind().map_or(Value::Null, |kind| kind.name().into())),
     ]
 }
 

@@ -32,6 +32,8 @@ struct Columns {
     uid: [UInt32Builder; 2],
     gid: [UInt32Builder; 2],
     inode: [UInt64Builder; 2],
+    ctime: [TimestampNanosecondBuilder; 2],
+    old_kind: StringBuilder,
     rows: usize,
 }
 
@@ -51,6 +53,8 @@ impl Columns {
             uid: Default::default(),
             gid: Default::default(),
             inode: Default::default(),
+            ctime: [time(), time()],
+            old_kind: StringBuilder::new(),
             rows: 0,
         }
     }
@@ -73,7 +77,9 @@ impl Columns {
             self.uid[side].append_option(stat.map(|stat| stat.uid));
             self.gid[side].append_option(stat.map(|stat| stat.gid));
             self.inode[side].append_option(stat.map(|stat| stat.ino));
+            self.ctime[side].append_option(stat.map(|stat| stat.ctime));
         }
+        self.old_kind.append_option(change.old_kind().map(pwalk_fs::Kind::name));
         self.rows += 1;
     }
 
@@ -97,6 +103,8 @@ impl Columns {
             columns.extend(numbers.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
         }
         columns.extend(self.inode.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
+        columns.extend(self.ctime.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
+        columns.push(Arc::new(self.old_kind.finish()));
         columns
     }
 }
@@ -125,6 +133,9 @@ fn schema() -> Schema {
         ("new_gid", DataType::UInt32, true),
         ("old_inode", DataType::UInt64, true),
         ("new_inode", DataType::UInt64, true),
+        ("old_ctime", time(), true),
+        ("new_ctime", time(), true),
+        ("old_kind", DataType::Utf8, true),
     ];
     Schema::new(fields.into_iter().map(|(name, kind, is_null)| Field::new(name, kind, is_null)).collect::<Vec<_>>())
 }

@@ -63,6 +63,33 @@ fn what_is_below_a_closed_directory_is_unseen() {
 }
 
 #[test]
+fn what_is_in_a_directory_that_moved_and_is_closed_is_unseen() {
+    for inner in ["", "sub"] {
+        let place = tree();
+        let root = place.path().join("tree");
+        let [before, during] = ["a", "b"].map(|name| place.path().join(format!("{name}.parquet")));
+        scan(&root, &before);
+        std::fs::rename(root.join("closed"), root.join("elsewhere")).unwrap();
+        chmod("000", &root.join("elsewhere").join(inner));
+        let ran = run(without_dac_override(PWALK).args(["diff", "--json"]).arg(&before).arg(&root)).expect(3);
+        let changes = types(&ran, &root);
+        assert!(changes.contains(&"moved /elsewhere".to_owned()), "{changes:?}");
+        assert!(changes.contains(&"unseen /closed/sub/file".to_owned()), "{changes:?}");
+        assert!(!changes.iter().any(|change| change.starts_with("removed")), "{changes:?}");
+        // And the other way round.
+        run(without_dac_override(PWALK).args(["report", "-q", "-o"]).arg(&during).arg(&root)).expect(1);
+        chmod("755", &root.join("elsewhere").join(inner));
+        std::fs::rename(root.join("elsewhere"), root.join("again")).unwrap();
+        let ran = diff([&during, &root]).expect(3);
+        let added: Vec<_> = json_lines(ran.text()).into_iter().filter(|o| o["change_type"] == "added").collect();
+        assert!(!added.is_empty() && added.iter().all(|o| o["confidence"] == "uncertain"), "{}", ran.text());
+        // A ledger of something else is none.
+        write(ledger_path(&during), "").unwrap();
+        assert!(diff([&before, &during]).expect(3).stderr.contains("error ledger"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_copy_is_compared_by_content_and_not_by_inodes() {
     let place = tree();
     let (root, copy) = (place.path().join("tree"), place.path().join("copy"));
