@@ -7,11 +7,13 @@
 >>> files = pwalk.scan("/data")                             # the same as Arrow, without a file
 >>> pwalk.repair("/shared")                                 # what is wrong with its permissions; changes nothing
 >>> pwalk.create_copy_service().copy_directory("/data", "/backup/data")    # a faithful copy, in parallel
+>>> pwalk.Catalog().scan("/data").changes                   # what changed since the last time
 
 Nothing is lost in silence: what could not be read is in ``errors``, and the report says COMPLETE or PARTIAL.
 """
 
 from ._bench import BenchmarkResult, BenchmarkRunner, create_benchmark_runner
+from ._catalog import Catalog, RefusedError, Run, Unread
 from ._copy import (
     CopyProgress,
     CopyResult,
@@ -23,7 +25,7 @@ from ._copy import (
     list_available_strategies,
     register_strategy,
 )
-from ._pwalk import __version__
+from ._pwalk import CatalogRows, __version__
 from ._repair import Repair, repair
 from ._report import Report, report
 from ._scan import PartialWarning, Scan, scan
@@ -44,6 +46,8 @@ from .directory import (
 __all__ = [
     "BenchmarkResult",
     "BenchmarkRunner",
+    "Catalog",
+    "CatalogRows",
     "CopyProgress",
     "CopyResult",
     "DT_BLK",
@@ -58,11 +62,14 @@ __all__ = [
     "Entry",
     "FileCopyService",
     "PartialWarning",
+    "RefusedError",
     "Repair",
     "Report",
+    "Run",
     "Scan",
     "Strategy",
     "StrategyInfo",
+    "Unread",
     "__version__",
     "create_benchmark_runner",
     "create_copy_service",

@@ -31,6 +31,12 @@ service.register_strategy(Mine())
 done = service.copy_directory("x", b"y", progress_callback=lambda p: print(p.total_files + p.files_processed), components=["z"])
 assert_type((done.success, done.error, done.speed_gbps), tuple[bool, str | None, float])
 assert_type(service.get_strategy_info("auto").name, str)
+with pwalk.Catalog("x") as catalog:
+    run = catalog.scan(b"y", fingerprint="new", metadata={"a": "b"})
+    assert_type((run.id, run.changes["added"]), tuple[int, tuple[int, int]])
+    assert_type(catalog.changes(since=run, types="added"), pwalk.CatalogRows)
+    assert_type([unread.reason for unread in catalog.errors(run)], list[str])
+    assert_type(catalog.runs(pathlib.Path("y"))[0].finished.isoformat(), str)
 assert_type([entry.d_name() for entry in pwalk.Directory("x")], list[str])
 """
 

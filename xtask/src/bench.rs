@@ -19,6 +19,7 @@ mod race;
 mod repair;
 mod size;
 mod table;
+mod track;
 mod walk;
 
 use anyhow::Result;
@@ -58,6 +59,8 @@ enum Suite {
     Copy,
     /// Comparing two scans, and the memory that takes
     Diff,
+    /// An unchanged tree, scanned again into a catalog
+    Track,
     /// 10,199 entries behind 1 ms an operation
     Latency,
     /// One directory of many entries: does a second thread help?
@@ -80,6 +83,7 @@ const SUITES: &[(Suite, Measure)] = &[
     (Suite::Repair, repair::measure),
     (Suite::Copy, copy::measure),
     (Suite::Diff, diff::measure),
+    (Suite::Track, track::measure),
     (Suite::Latency, latency::measure),
     (Suite::Flat, flat::measure),
     (Suite::Memory, memory::measure),

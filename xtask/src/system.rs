@@ -7,6 +7,7 @@ use crate::workspace::complete;
 use anyhow::{Context, Result, bail};
 use std::env;
 use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -21,6 +22,8 @@ enum Probe {
     Program(&'static str),
     /// A module of the default `python3`.
     PythonModule(&'static str),
+    /// `initdb` and what belongs to it; Debian keeps them out of `PATH`, in a directory for each version.
+    PostgresServer,
 }
 
 const fn program(name: &'static str, package: &'static str) -> Need {
@@ -45,9 +48,12 @@ pub(crate) const FOR_TESTS: &[Need] = &[
     program("filefrag", "e2fsprogs"),
     program("mkfs.xfs", "xfsprogs"),
     program("mkfs.btrfs", "btrfs-progs"),
+    program("openssl", "openssl"),
     program("python3", "python3"),
     // Debian's python3 has `venv` but not the `ensurepip` that it calls.
     Need { probe: Probe::PythonModule("ensurepip"), package: "python3-venv" },
+    // `testkit` starts servers of its own; see `without_postgres_cluster`.
+    Need { probe: Probe::PostgresServer, package: "postgresql" },
 ];
 
 pub(crate) const FOR_BENCHMARKS: &[Need] = &[
@@ -75,6 +81,9 @@ pub(crate) fn provide(needs: &[Need]) -> Result<()> {
     }
     println!("xtask: missing: {names}; installing {packages}");
     apt_get(&["update"])?;
+    if missing.iter().any(|need| matches!(need.probe, Probe::PostgresServer)) {
+        without_postgres_cluster()?;
+    }
     let mut install = vec!["install", "-y", "--no-install-recommends"];
     install.extend(packages.split(' '));
     apt_get(&install)?;
@@ -127,6 +136,28 @@ fn apt_get(arguments: &[&str]) -> Result<()> {
     complete(Command::new("apt-get").arg("-q").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
+/// Keeps Debian's package from making a cluster and starting a server at every boot, which nobody asked for.
+///
+/// The server's package asks this file, which `postgresql-common` brings, so that package comes first. Written only
+/// where no cluster is: what somebody has set up is left alone.
+fn without_postgres_cluster() -> Result<()> {
+    if fs::read_dir("/etc/postgresql").is_ok_and(|mut versions| versions.next().is_some()) {
+        return Ok(());
+    }
+    apt_get(&["install", "-y", "--no-install-recommends", "postgresql-common"])?;
+    let file = Path::new("/etc/postgresql-common/createcluster.conf");
+    let write = || -> std::io::Result<()> {
+        let mut file = OpenOptions::new().append(true).create(true).open(file)?;
+        file.write_all(b"\n# The tests of pwalk start servers of their own.\ncreate_main_cluster = false\n")
+    };
+    write().with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// Whether a directory has the programs that `testkit` starts.
+fn has_postgres(directory: &Path) -> bool {
+    ["initdb", "postgres", "psql"].iter().all(|name| is_executable(&directory.join(name)))
+}
+
 /// `/proc/self` belongs to the effective user.
 pub(crate) fn is_root() -> Result<bool> {
     Ok(fs::metadata("/proc/self").context("cannot read /proc/self")?.uid() == 0)
@@ -142,6 +173,12 @@ impl Probe {
                 .stderr(Stdio::null())
                 .status()
                 .is_ok_and(|status| status.success()),
+            Self::PostgresServer => {
+                let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+                let path = env::var_os("PATH").unwrap_or_default();
+                versions.map(|version| version.path().join("bin")).any(|bin| has_postgres(&bin))
+                    || env::split_paths(&path).any(|directory| has_postgres(&directory))
+            }
         }
     }
 }
@@ -151,6 +188,7 @@ impl std::fmt::Display for Probe {
         match self {
             Self::Program(name) => write!(f, "{name}"),
             Self::PythonModule(module) => write!(f, "python3's module {module}"),
+            Self::PostgresServer => write!(f, "PostgreSQL's server (initdb, postgres, psql)"),
         }
     }
 }

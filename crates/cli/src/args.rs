@@ -29,6 +29,7 @@ pub(crate) struct Usage(pub(crate) String);
   pwalk repair /shared                     what is wrong with its permissions
   pwalk copy /data/run7 /backup            what cp -a does, in parallel
   pwalk diff data.parquet /data            what changed since that scan
+  pwalk track scan /data                   the same, kept in a catalog
   pwalk --NoSnap --header /data            the classic call: CSV on standard output
 
 Exit codes: 0 complete, 1 finished but something could not be read (PARTIAL),
@@ -53,6 +54,8 @@ pub(crate) enum Command {
     Copy(crate::copy::CopyArgs),
     /// What changed between two scans, or between a scan and a directory
     Diff(crate::diff::DiffArgs),
+    /// Keep a catalog of scans: what changed, when, and how it was
+    Track(crate::track::TrackArgs),
     /// Measure walking and copying on this machine
     Bench(crate::bench::BenchArgs),
     /// Print the completions for a shell
@@ -131,9 +134,9 @@ pub(crate) struct WalkArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Walking")]
 pub(crate) struct TreeArgs {
-    /// Workers: a number, or auto: as many as pay, measured while walking
-    #[arg(long, alias = "max-threads", value_name = "N|auto", default_value = "auto", value_parser = threads)]
-    threads: Threads,
+    /// Workers: a number, or auto: as many as pay, measured while walking [default: auto]
+    #[arg(long, alias = "max-threads", value_name = "N|auto", value_parser = threads)]
+    threads: Option<Threads>,
     /// At most so many system calls a second, to spare a server that others use
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_iops: Option<u64>,
@@ -195,10 +198,28 @@ pub(crate) enum ProgressMode {
     Json,
 }
 
+/// What a file of settings says of walking; what the command line says counts more.
+#[derive(Debug, Default)]
+pub(crate) struct TreeDefaults {
+    pub(crate) threads: Option<Threads>,
+    pub(crate) one_file_system: bool,
+    /// Patterns that stand before those of the command line.
+    pub(crate) exclude: Vec<String>,
+}
+
 impl TreeArgs {
     /// The engine's options, and the patterns as they were given.
     pub(crate) fn options(&self, cancel: &Cancel) -> anyhow::Result<(Options, Vec<String>)> {
-        let mut patterns = Vec::new();
+        self.options_over(cancel, TreeDefaults::default())
+    }
+
+    /// The same, where not everything is on the command line.
+    pub(crate) fn options_over(
+        &self,
+        cancel: &Cancel,
+        defaults: TreeDefaults,
+    ) -> anyhow::Result<(Options, Vec<String>)> {
+        let mut patterns = defaults.exclude;
         for file in &self.exclude_from {
             let text = std::fs::read_to_string(file)
                 .with_context(|| format!("cannot read the patterns in {}", file.display()))
@@ -209,11 +230,11 @@ impl TreeArgs {
         patterns.extend(self.exclude.iter().cloned());
         let exclude = Exclude::new(&patterns).map_err(|e| Usage(e.to_string()))?;
         let options = Options {
-            threads: self.threads,
+            threads: self.threads.or(defaults.threads).unwrap_or(Threads::Adaptive),
             max_iops: self.max_iops,
             max_depth: self.depth,
             follow_links: if self.follow_links { FollowLinks::Always } else { FollowLinks::Never },
-            mounts: if self.one_file_system { Mounts::Stay } else { Mounts::Cross },
+            mounts: if self.one_file_system || defaults.one_file_system { Mounts::Stay } else { Mounts::Cross },
             snapshots: if self.include_snapshots { Snapshots::Include } else { Snapshots::Skip },
             exclude: (!exclude.is_empty()).then(|| Arc::new(exclude)),
             freshness: match self.attributes {

@@ -8,8 +8,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use pwalk_scan::report::FileFormat;
 use pwalk_scan::{Error, Target, Verdict};
-use pwalk_track::{Change, ChangeFormat, ChangeType, ChangeWriter, DiffOptions, DiffSummary, Source, TrackError, json};
+use pwalk_track::{Change, ChangeType, ChangeWriter, Counts, DiffOptions, DiffSummary, Source, TrackError, json};
 
 use crate::Exit;
 use crate::args::{ProgressMode, TreeArgs, Usage};
@@ -68,7 +69,8 @@ pub(crate) fn run(args: &DiffArgs) -> anyhow::Result<Exit> {
     };
     let options = DiffOptions { walk, exclude_patterns, ..DiffOptions::new(source(&args.old), source(&args.new)) };
     let out = Out::new();
-    let mut teller = Teller::new(args, Lines::new(&out))?;
+    let walks = [&options.old, &options.new].iter().any(|side| matches!(side, Source::Directory(_)));
+    let mut teller = Teller::new(args, walks, Lines::new(&out))?;
     let done = pwalk_track::run(&options, &mut |change| teller.tell(change), &show);
     show.finish();
     let summary = match done {
@@ -106,7 +108,7 @@ enum Teller {
 /// A file of changes.
 struct Changes {
     target: Target,
-    format: ChangeFormat,
+    format: FileFormat,
     /// None until something is told: in a directory that is walked it would be new.
     writer: Option<ChangeWriter>,
 }
@@ -120,8 +122,22 @@ impl Changes {
     }
 }
 
+/// That a name does not promise what is not written.
+pub(crate) fn check_name(target: &Target) -> Result<(), Usage> {
+    let Target::File(path) = target else { return Ok(()) };
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    match ending {
+        "zst" | "gz" | "xz" | "bz2" => Err(Usage(format!(
+            "--output {}: changes are written as Parquet, which is compressed, or as plain CSV; name a .parquet or .csv file",
+            path.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// That the changes are not written over what they are the changes of.
 fn check_output(args: &DiffArgs, target: &Target) -> Result<(), Usage> {
+    check_name(target)?;
     let Target::File(path) = target else { return Ok(()) };
     let id = |path: &Path| path.metadata().ok().filter(Metadata::is_file).map(|meta| (meta.dev(), meta.ino()));
     match id(path) {
@@ -134,17 +150,17 @@ fn check_output(args: &DiffArgs, target: &Target) -> Result<(), Usage> {
 }
 
 impl Teller {
-    fn new(args: &DiffArgs, lines: Lines) -> anyhow::Result<Self> {
+    fn new(args: &DiffArgs, walks: bool, lines: Lines) -> anyhow::Result<Self> {
         Ok(match &args.output {
             Some(output) => {
                 let target = Target::from_arg(output);
                 let format = match &target {
-                    Target::Stdout => ChangeFormat::Csv,
-                    Target::File(path) => ChangeFormat::of(path),
+                    Target::Stdout => FileFormat::Csv,
+                    Target::File(path) => FileFormat::of(path),
                 };
                 check_output(args, &target)?;
                 let mut changes = Changes { target, format, writer: None };
-                if !args.old.is_dir() && !args.new.is_dir() {
+                if !walks {
                     // Nothing is walked: what keeps it from being written is told at once.
                     changes.writer()?;
                 }
@@ -189,7 +205,7 @@ impl Teller {
 }
 
 /// `modified  file       1.2 GiB  +13.0 MiB  PATH`
-fn line(lines: &mut Lines, change: &Change<'_>) {
+pub(crate) fn line(lines: &mut Lines, change: &Change<'_>) {
     let size = |stat: Option<&pwalk_scan::Stat>| stat.map(|stat| u64::try_from(stat.size).unwrap_or(0));
     let (old, new) = (size(change.old), size(change.new));
     let is_dir = change.kind().is_dir();
@@ -212,17 +228,7 @@ fn tell(summary: &DiffSummary, show: &Show) {
     for warning in &summary.warnings {
         show.say(&format!("pwalk: {warning}"));
     }
-    let counts = &summary.counts;
-    let of = |change_type: &ChangeType| {
-        let n = counts.of(*change_type);
-        (n > 0).then(|| match counts.bytes_of(*change_type) {
-            0 => format!("{} {change_type}", count(n)),
-            size => format!("{} {change_type} ({})", count(n), bytes(size)),
-        })
-    };
-    let parts: Vec<_> = ChangeType::ALL.iter().filter_map(of).collect();
-    let changes = if parts.is_empty() { "no changes".to_owned() } else { parts.join("  ") };
-    show.say(&format!("{}: {changes}", summary.verdict()));
+    show.say(&format!("{}: {}", summary.verdict(), counted(&summary.counts)));
     let entries = |n| plural(n, "entry", "entries");
     show.say(&format!(
         "  {} before, {} now  {:.2} s",
@@ -233,4 +239,17 @@ fn tell(summary: &DiffSummary, show: &Show) {
     if summary.is_elsewhere {
         show.say("  the roots are different directories: inodes and times of inodes were not compared, and moves not looked for");
     }
+}
+
+/// `3 added (1.2 GiB)  1 removed`.
+pub(crate) fn counted(counts: &Counts) -> String {
+    let of = |change_type: &ChangeType| {
+        let n = counts.of(*change_type);
+        (n > 0).then(|| match counts.bytes_of(*change_type) {
+            0 => format!("{} {change_type}", count(n)),
+            size => format!("{} {change_type} ({})", count(n), bytes(size)),
+        })
+    };
+    let parts: Vec<_> = ChangeType::ALL.iter().filter_map(of).collect();
+    if parts.is_empty() { "no changes".to_owned() } else { parts.join("  ") }
 }

@@ -19,6 +19,7 @@ mod progress;
 mod repair;
 mod report;
 mod signals;
+mod track;
 mod walk;
 
 use std::ffi::OsString;
@@ -88,6 +89,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Repair(args) => repair::run(&args),
         Command::Copy(args) => copy::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Track(args) => track::run(&args),
         Command::Bench(args) => bench::run(&args),
         // Never parsed: see `main`.
         Command::Find(_) => Ok(Exit::Usage),

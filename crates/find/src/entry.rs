@@ -13,7 +13,7 @@ use rustix::fs::CWD;
 
 use crate::check::{Ask, Subject};
 use crate::expr::Access;
-use crate::format::{Tell, Told, letter};
+use crate::format::{Tell, Told};
 
 /// An entry.
 pub(crate) struct Found<'a> {
@@ -151,10 +151,10 @@ impl Tell for Found<'_> {
 
     fn other_letter(&self) -> u8 {
         if self.kind != Kind::Symlink {
-            return letter(self.kind);
+            return self.kind.letter();
         }
         match self.stat(Links::Follow) {
-            Ok(meta) => letter(meta.kind()),
+            Ok(meta) => meta.kind().letter(),
             Err(Errno::NOENT | Errno::NOTDIR) => b'N',
             Err(Errno::LOOP) => b'L',
             Err(_) => b'?',

@@ -6,8 +6,7 @@
 mod shapes;
 mod time;
 
-pub(crate) use shapes::symbolic;
-pub use shapes::{base, letter};
+pub use shapes::{base, symbolic};
 pub(crate) use time::{short_time, stamp};
 
 use pwalk_fs::Meta;
@@ -371,7 +370,7 @@ impl Field {
             Self::Symbolic => layout.text(&symbolic(meta.mode), out),
             Self::Size => number(meta.size, out),
             Self::Sparseness => layout.pad(sparseness(meta, layout.precision).as_bytes(), out),
-            Self::Type => layout.text(&[letter(meta.kind())], out),
+            Self::Type => layout.text(&[meta.kind().letter()], out),
             Self::OtherType => layout.text(&[told.tell.other_letter()], out),
             Self::Time(stamp) => self.time(told, stamp, None, layout, out),
             Self::Part(stamp, part) => self.time(told, stamp, Some(part), layout, out),

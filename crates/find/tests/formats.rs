@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
-use pwalk_find::format::{Format, Tell, Told, letter};
+use pwalk_find::format::{Format, Tell, Told};
 use pwalk_fs::{Errno, Kind, Links, Meta, stat_path};
 use random::Random;
 
@@ -34,7 +34,7 @@ impl Tell for Entry<'_> {
     }
     fn other_letter(&self) -> u8 {
         match stat_path(&c(self.path), Links::Follow) {
-            Ok(meta) => letter(meta.kind()),
+            Ok(meta) => meta.kind().letter(),
             Err(Errno::NOENT) => b'N',
             Err(Errno::LOOP) => b'L',
             Err(_) => b'?',

@@ -7,6 +7,7 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use rustix::fs::{
     AtFlags, CWD, Gid, Mode, OFlags, PROC_SUPER_MAGIC, StatxFlags, Timespec, Timestamps, Uid, XattrFlags, chmodat,
@@ -14,6 +15,7 @@ use rustix::fs::{
     removexattr, setxattr, statx, utimensat,
 };
 use rustix::io::retry_on_intr;
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::{Errno, Time, raw};
 
@@ -226,6 +228,24 @@ pub fn mount_of(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
 pub fn path_of(fd: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
     crate::read_link(proc_fds()?, &number(fd)?)
 }
+
+/// Whether the name that a descriptor was opened by surely still stands, or has only been moved: not removed, whatever other names the
+/// inode has. The kernel holds a descriptor to the name that it was opened by, and marks one that is gone in the path it tells. False
+/// where it tells none (a path of more than 4,096 bytes), or one that could be so marked because the name is like that.
+///
+/// With a count of names that was read before it, it says that this name was the only one then.
+pub fn is_surely_named(fd: BorrowedFd<'_>) -> bool {
+    path_of(fd).is_ok_and(|path| !path.ends_with(b" (deleted)"))
+}
+
+/// What time file systems give to what they change now; it moves in steps, of at most [`TICK`].
+pub fn change_time() -> Time {
+    let now = clock_gettime(ClockId::RealtimeCoarse);
+    Time { sec: now.tv_sec, nsec: u32::try_from(now.tv_nsec).unwrap_or(0) }
+}
+
+/// The longest step of the kernel's clock for changes: a hundredth of a second, and as much again for its being late.
+pub const TICK: Duration = Duration::from_millis(20);
 
 /// `/proc/self/fd`, held open.
 fn proc_fds() -> Result<BorrowedFd<'static>, Errno> {

@@ -59,6 +59,11 @@ pub fn read_at(fd: BorrowedFd<'_>, at: u64, room: &mut [u8]) -> Result<usize, Er
     retry_on_intr(|| pread(fd, &mut *room, at))
 }
 
+/// Says that a file will be read from its beginning to its end, so that more of it is read ahead. Only a wish; whether anybody listens.
+pub fn expect_all(fd: BorrowedFd<'_>) -> bool {
+    fadvise(fd, 0, None, Advice::Sequential).is_ok()
+}
+
 /// Writes all of `bytes` at `at`.
 ///
 /// # Errors

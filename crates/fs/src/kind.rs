@@ -38,6 +38,20 @@ impl Kind {
         }
     }
 
+    /// The letter that GNU find's `%y` has for it: `f`, `d`, `l`, `p`, `s`, `c`, `b`, `U`.
+    pub const fn letter(self) -> u8 {
+        match self {
+            Self::File => b'f',
+            Self::Dir => b'd',
+            Self::Symlink => b'l',
+            Self::Fifo => b'p',
+            Self::Socket => b's',
+            Self::Char => b'c',
+            Self::Block => b'b',
+            Self::Unknown => b'U',
+        }
+    }
+
     /// The type that the format bits of `st_mode` say.
     pub fn from_mode(mode: u32) -> Self {
         FileType::from_raw_mode(mode).into()

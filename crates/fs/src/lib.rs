@@ -19,6 +19,7 @@ mod cores;
 mod kind;
 mod limits;
 mod list;
+mod lock;
 mod magic;
 mod make;
 mod meta;
@@ -31,17 +32,18 @@ mod usage;
 pub use accounts::Accounts;
 pub use acl::{ACCESS_ACL, Acl, AclEntry, AclTag, BadAcl, rwx};
 pub use change::{
-    attribute_at, attribute_of, list_attributes, mount_of, open_quiet, path_of, pin, pin_path, remove_attribute,
-    set_attribute, set_mode, set_owner, set_times,
+    TICK, attribute_at, attribute_of, change_time, is_surely_named, list_attributes, mount_of, open_quiet, path_of, pin,
+    pin_path, remove_attribute, set_attribute, set_mode, set_owner, set_times,
 };
 pub use content::{
-    Space, clone, copy_range, forget_pages, go_to, next_data, read_at, send, set_length, space, sync, sync_file_system,
-    write_all_at,
+    Space, clone, copy_range, expect_all, forget_pages, go_to, next_data, read_at, send, set_length, space, sync,
+    sync_file_system, write_all_at,
 };
 pub use cores::{Cores, CoresFrom, cores};
 pub use kind::Kind;
 pub use limits::{file_descriptor_limit, raise_file_descriptor_limit};
 pub use list::{DirBuf, Dirent, More, Names};
+pub use lock::try_lock;
 pub use magic::{FsType, fs_type};
 pub use make::{
     Replace, create_dir, create_file, create_link, create_node, create_unnamed, link_open, open_file, rename, umask,

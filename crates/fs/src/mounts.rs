@@ -42,6 +42,8 @@ pub struct Mount {
     pub point: Vec<u8>,
     /// The type of the file system.
     pub fs_type: Box<[u8]>,
+    /// What is mounted: `/dev/sda1`, `server:/export`.
+    pub source: Vec<u8>,
 }
 
 /// All mounts that this process sees; none where the kernel does not say.
@@ -83,8 +85,9 @@ fn parse(list: &[u8]) -> impl Iterator<Item = Mount> {
         let (major, minor) = std::str::from_utf8(fields.nth(1)?).ok()?.split_once(':')?;
         let dev = makedev(major.parse().ok()?, minor.parse().ok()?);
         let (root, point) = (unescaped(fields.next()?), unescaped(fields.next()?));
-        let fs_type = fields.skip_while(|field| *field != b"-").nth(1)?;
-        Some(Mount { id, dev, root, point, fs_type: fs_type.into() })
+        let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
+        let (fs_type, source) = (fields.next()?.into(), unescaped(fields.next()?));
+        Some(Mount { id, dev, root, point, fs_type, source })
     })
 }
 
@@ -126,15 +129,16 @@ mod tests {
     fn reads_the_kernels_list() {
         let list = b"36 35 98:0 /mnt1 /mnt\\0402 rw,noatime master:1 - ext3 /dev/root rw,errors=continue\nnonsense\n24 1 0:22 / /proc rw - proc proc rw\n";
         let mounts: Vec<_> = parse(list).collect();
-        let mount = |id, dev, root: &[u8], point: &[u8], fs_type: &[u8]| Mount {
+        let mount = |id, dev, root: &[u8], point: &[u8], fs_type: &[u8], source: &[u8]| Mount {
             id,
             dev,
             root: root.into(),
             point: point.into(),
             fs_type: fs_type.into(),
+            source: source.into(),
         };
-        assert_eq!(mounts[0], mount(36, makedev(98, 0), b"/mnt1", b"/mnt 2", b"ext3"));
-        assert_eq!(mounts[1..], [mount(24, makedev(0, 22), b"/", b"/proc", b"proc")]);
+        assert_eq!(mounts[0], mount(36, makedev(98, 0), b"/mnt1", b"/mnt 2", b"ext3", b"/dev/root"));
+        assert_eq!(mounts[1..], [mount(24, makedev(0, 22), b"/", b"/proc", b"proc", b"proc")]);
         let proc = crate::stat_path(c"/proc", crate::Links::Follow).unwrap();
         assert_eq!(Mounts::default().fs_type(proc.dev).as_deref(), Some(&b"proc"[..]));
     }

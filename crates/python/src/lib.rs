@@ -1,9 +1,11 @@
 //! The compiled half of the Python package `pwalk`: the library's own functions with Python's types.
 //!
-//! Thin on purpose: what a Rust user would miss is in `engine`, `scan` and `ops`. Names go both ways as `os.fsencode` and
+//! Thin on purpose: what a Rust user would miss is in `engine`, `scan`, `ops` and `track`. Names go both ways as `os.fsencode` and
 //! `os.fsdecode` have them, and Python's lock is given up around everything that may wait.
 
+mod arrow;
 mod bench;
+mod catalog;
 mod copy;
 mod directory;
 mod options;
@@ -12,6 +14,7 @@ mod repair;
 mod report;
 mod scan;
 mod walk;
+mod work;
 
 use pyo3::prelude::*;
 
@@ -25,6 +28,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod _pwalk {
     #[pymodule_export]
     use super::bench::bench;
+    #[pymodule_export]
+    use super::catalog::{CatalogPlace, CatalogRows, catalog_since};
     #[pymodule_export]
     use super::copy::strategy::{copy_strategies, register_copy_strategy};
     #[pymodule_export]

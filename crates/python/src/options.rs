@@ -27,21 +27,24 @@ impl Walking {
     /// A report of `tops`, with a switch of its own to stop it.
     pub(crate) fn options(self, tops: &[Bound<'_, PyAny>]) -> PyResult<ReportOptions> {
         let roots = tops.iter().map(bytes_of).collect::<PyResult<Vec<_>>>()?;
+        let (walk, exclude_patterns) = self.walk()?;
+        Ok(ReportOptions { exclude_patterns, walk, ..ReportOptions::new(roots) })
+    }
+
+    /// How to walk, with a switch of its own to stop it, and the patterns of what is left out.
+    pub(crate) fn walk(self) -> PyResult<(Options, Vec<String>)> {
         let exclude = Exclude::new(&self.exclude).map_err(|e| PyValueError::new_err(e.to_string()))?;
-        Ok(ReportOptions {
-            exclude_patterns: self.exclude,
-            walk: Options {
-                threads: self.max_threads.map_or(Threads::Adaptive, |n| Threads::Fixed(n.max(1))),
-                max_iops: self.max_iops,
-                max_depth: self.depth,
-                follow_links: if self.follow_links { FollowLinks::Always } else { FollowLinks::Never },
-                mounts: if self.one_file_system { Mounts::Stay } else { Mounts::Cross },
-                snapshots: if self.ignore_snapshots { Snapshots::Skip } else { Snapshots::Include },
-                exclude: (!exclude.is_empty()).then(|| Arc::new(exclude)),
-                ..Options::default()
-            },
-            ..ReportOptions::new(roots)
-        })
+        let walk = Options {
+            threads: self.max_threads.map_or(Threads::Adaptive, |n| Threads::Fixed(n.max(1))),
+            max_iops: self.max_iops,
+            max_depth: self.depth,
+            follow_links: if self.follow_links { FollowLinks::Always } else { FollowLinks::Never },
+            mounts: if self.one_file_system { Mounts::Stay } else { Mounts::Cross },
+            snapshots: if self.ignore_snapshots { Snapshots::Skip } else { Snapshots::Include },
+            exclude: (!exclude.is_empty()).then(|| Arc::new(exclude)),
+            ..Options::default()
+        };
+        Ok((walk, self.exclude))
     }
 }
 

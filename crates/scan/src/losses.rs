@@ -20,7 +20,11 @@ pub fn ledger_of(scan: &Path) -> PathBuf {
 #[derive(Deserialize)]
 struct Line {
     operation: String,
+    #[serde(default)]
+    errno: Option<i32>,
     class: String,
+    #[serde(default)]
+    message: String,
     path: String,
     path_bytes: Option<String>,
 }
@@ -30,8 +34,12 @@ struct Line {
 pub struct Loss<'a> {
     /// What was being done.
     pub operation: &'a str,
+    /// What the kernel said, if it was the kernel.
+    pub errno: Option<i32>,
     /// The kind of trouble.
     pub class: &'a str,
+    /// What is the matter, in words.
+    pub message: &'a str,
     /// The path.
     pub path: &'a [u8],
 }
@@ -40,18 +48,31 @@ pub struct Loss<'a> {
 ///
 /// # Errors
 /// What reading says, and a line that is none of a ledger; whatever `each` returns.
-pub fn read_losses<E: From<Error>>(ledger: &Path, mut each: impl FnMut(&Loss<'_>) -> Result<(), E>) -> Result<(), E> {
+pub fn read_losses<E: From<Error>>(ledger: &Path, each: impl FnMut(&Loss<'_>) -> Result<(), E>) -> Result<(), E> {
     let file = File::open(ledger).map_err(|e| Error::io("open", ledger, e))?;
-    for line in BufReader::new(file).lines() {
+    read_losses_of(BufReader::new(file), ledger, each)
+}
+
+/// The same of a ledger that is open; `ledger` is what messages call it.
+///
+/// # Errors
+/// As [`read_losses`].
+pub fn read_losses_of<E: From<Error>>(
+    lines: impl BufRead,
+    ledger: &Path,
+    mut each: impl FnMut(&Loss<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    for line in lines.lines() {
         let line = line.map_err(|e| Error::io("read", ledger, e))?;
         let line: Line = serde_json::from_str(&line).map_err(|e| Error::json("understand", ledger, e))?;
         if !class::makes_partial(&line.class) {
             continue;
         }
-        let bytes = line.path_bytes.map(|bytes| BASE64.decode(bytes)).transpose();
+        let bytes = line.path_bytes.as_ref().map(|bytes| BASE64.decode(bytes)).transpose();
         let bytes = bytes.map_err(|_| Error::because("understand", ledger, "path_bytes is no base64"))?;
         let path = bytes.as_deref().unwrap_or(line.path.as_bytes());
-        each(&Loss { operation: &line.operation, class: &line.class, path })?;
+        let Line { operation, errno, class, message, .. } = &line;
+        each(&Loss { operation, errno: *errno, class, message, path })?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,11 +27,16 @@ use crate::metadata::metadata_of;
 use crate::rows::nanoseconds;
 use crate::{Error, Metadata};
 
-/// The columns, in the order in which [`Columns`] has them.
+/// The columns, in the order in which [`RowBatch`] has them.
 const COLUMNS: [&str; 11] =
     ["path", "inode", "mode", "uid", "gid", "size", "dev", "mtime", "ctime", "btime", "path_bytes"];
 /// Why a file is not read.
 const NO_SCAN: &str = "it has not the columns of a scan: make one with `pwalk report`";
+/// Why another is not.
+const NO_PARQUET: &str =
+    "it is no Parquet file; only scans in Parquet can be read back: make one with `pwalk report -o NAME.parquet`";
+/// What its pages may be.
+const DAMAGED: &str = "it is damaged";
 /// Rows that are decoded at once.
 const BATCH: usize = 4096;
 
@@ -137,7 +143,16 @@ impl ScanFile {
     /// What opening says, and what is no Parquet file or lacks a column.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let failed = |e| Error::parquet("read", path, e);
-        let file = Shared(Arc::new(File::open(path).map_err(|e| Error::io("open", path, e))?));
+        let failed_io = |e| Error::io("open", path, e);
+        if !path.metadata().map_err(failed_io)?.is_file() {
+            return Err(Error::because("read", path, "it is no file"));
+        }
+        let file = File::open(path).map_err(failed_io)?;
+        let mut magic = [0; 4];
+        if file.read_exact_at(&mut magic, 0).is_err() || &magic != b"PAR1" {
+            return Err(Error::because("read", path, NO_PARQUET));
+        }
+        let file = Shared(Arc::new(file));
         let reader = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new().with_skip_arrow_metadata(true))
             .map_err(failed)?;
         let lacking = COLUMNS.iter().find(|name| reader.schema().field_with_name(name).is_err());
@@ -165,11 +180,6 @@ impl ScanFile {
         self.reader.metadata().num_row_groups()
     }
 
-    /// How many rows there are.
-    pub fn rows(&self) -> u64 {
-        u64::try_from(self.reader.metadata().file_metadata().num_rows()).unwrap_or(0)
-    }
-
     /// How many rows a row group has.
     pub fn rows_of(&self, group: usize) -> u64 {
         let groups = self.reader.metadata().row_groups();
@@ -181,27 +191,43 @@ impl ScanFile {
     /// # Errors
     /// What cannot be read or decoded; whatever `each` returns.
     pub fn read<E: From<Error>>(&self, group: usize, mut each: impl FnMut(&Row<'_>) -> Result<(), E>) -> Result<(), E> {
+        self.batches(group, &[], |rows| (0..rows.count()).try_for_each(|row| each(&rows.row(row))))
+    }
+
+    /// The same, some thousand rows at a time, and with columns that only some files have.
+    ///
+    /// # Errors
+    /// What cannot be read or decoded; whatever `each` returns.
+    pub fn batches<E: From<Error>>(
+        &self,
+        group: usize,
+        more: &[&str],
+        mut each: impl FnMut(&RowBatch<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let failed = |e| Error::parquet("read", &self.path, e);
-        let mask = ProjectionMask::columns(self.reader.parquet_schema(), COLUMNS);
+        let mask = ProjectionMask::columns(self.reader.parquet_schema(), COLUMNS.iter().chain(more).copied());
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.reader.clone())
             .with_projection(mask)
             .with_row_groups(vec![group])
             .with_batch_size(BATCH)
             .build()
             .map_err(failed)?;
-        for batch in reader {
+        let mut reader = reader;
+        // The library panics on some pages that are damaged.
+        let mut next = || {
+            catch_unwind(AssertUnwindSafe(|| reader.next())).map_err(|_| Error::because("read", &self.path, DAMAGED))
+        };
+        while let Some(batch) = next()? {
             let batch = batch.map_err(|e| failed(e.into()))?;
-            let columns = Columns::of(&batch).ok_or_else(|| Error::because("read", &self.path, NO_SCAN))?;
-            for row in 0..batch.num_rows() {
-                each(&columns.row(row))?;
-            }
+            each(&RowBatch::of(&batch).ok_or_else(|| Error::because("read", &self.path, NO_SCAN))?)?;
         }
         Ok(())
     }
 }
 
-/// The columns of a batch.
-struct Columns<'a> {
+/// Some rows, column by column.
+pub struct RowBatch<'a> {
+    batch: &'a RecordBatch,
     path: &'a StringArray,
     path_bytes: Option<&'a BinaryArray>,
     ino: &'a [u64],
@@ -215,7 +241,7 @@ struct Columns<'a> {
     gid: &'a [u32],
 }
 
-impl<'a> Columns<'a> {
+impl<'a> RowBatch<'a> {
     fn of(batch: &'a RecordBatch) -> Option<Self> {
         let numbers = |name| batch.column_by_name(name);
         fn values<T: ArrowPrimitiveType>(column: Option<&Arc<dyn Array>>) -> Option<&[T::Native]> {
@@ -223,6 +249,7 @@ impl<'a> Columns<'a> {
         }
         let bytes = |name| batch.column_by_name(name)?.as_binary_opt::<i32>();
         Some(Self {
+            batch,
             path: batch.column_by_name("path")?.as_string_opt::<i32>()?,
             // Mostly there is none in a whole batch.
             path_bytes: bytes("path_bytes").filter(|column| column.null_count() < column.len()),
@@ -238,7 +265,21 @@ impl<'a> Columns<'a> {
         })
     }
 
-    fn row(&self, row: usize) -> Row<'a> {
+    /// How many rows there are.
+    pub fn count(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    /// A column that was asked for, if the file has it.
+    pub fn column(&self, name: &str) -> Option<&'a Arc<dyn Array>> {
+        self.batch.column_by_name(name)
+    }
+
+    /// One of the rows, counted from 0.
+    ///
+    /// # Panics
+    /// There are not so many.
+    pub fn row(&self, row: usize) -> Row<'a> {
         let exact = self.path_bytes.filter(|column| column.is_valid(row)).map(|column| column.value(row));
         Row {
             path: exact.unwrap_or_else(|| self.path.value(row).as_bytes()),

@@ -1,8 +1,9 @@
-//! What the tests of pwalk are run against: hostile trees and a file system that misbehaves on demand.
+//! What the tests of pwalk are run against: hostile trees, a file system that misbehaves on demand, a database server.
 //!
-//! Two rooms. [`trees`] builds real trees on a real file system, one hazard per function, and can remove them
+//! Three rooms. [`trees`] builds real trees on a real file system, one hazard per function, and can remove them
 //! again however deep they are. [`fuse`] mounts a synthetic file system in this process: computed (so 100 million
-//! entries cost nothing), slow, broken or silent by rule, and it counts what it was asked.
+//! entries cost nothing), slow, broken or silent by rule, and it counts what it was asked. [`postgres`] starts a real PostgreSQL
+//! server that can be killed and restarted.
 //!
 //! Real mounts and real trees were chosen over a mocked system-call layer: the promises of pwalk are about what
 //! the kernel does with these things, and a mock would only repeat what its author believed.
@@ -11,9 +12,11 @@
 //! name; nothing is skipped in silence. The crate is never published and nothing that users run depends on it.
 
 pub mod fuse;
+pub mod postgres;
 pub mod trees;
 mod unprivileged;
 
+pub use postgres::Postgres;
 pub use trees::TempTree;
 pub use unprivileged::{is_root, unprivileged, without_dac_override};
 

@@ -5,6 +5,8 @@ use std::fmt;
 use pwalk_fs::Kind;
 use pwalk_scan::Stat;
 
+use crate::fingerprint::Fingerprint;
+
 /// How an entry changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ChangeType {
@@ -41,6 +43,11 @@ impl ChangeType {
             Self::Bitrot => "bitrot",
         }
     }
+
+    /// The one with this name.
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|of| of.name() == name)
+    }
 }
 
 impl fmt::Display for ChangeType {
@@ -69,6 +76,14 @@ impl Confidence {
             Self::Uncertain => "uncertain",
         }
     }
+
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Certain, Self::Likely, Self::Uncertain];
+
+    /// The one with this name.
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|of| of.name() == name)
+    }
 }
 
 /// A change.
@@ -84,6 +99,10 @@ pub struct Change<'a> {
     pub old: Option<&'a Stat>,
     /// What it is.
     pub new: Option<&'a Stat>,
+    /// What its content was, if a catalog has it.
+    pub old_fingerprint: Option<Fingerprint>,
+    /// What its content is, if it was read.
+    pub new_fingerprint: Option<Fingerprint>,
     /// How sure that is.
     pub confidence: Confidence,
 }
@@ -114,6 +133,12 @@ impl Counts {
         // A directory's own size is the file system's business.
         let stat = change.new.or(change.old).filter(|_| !change.kind().is_dir());
         self.bytes[of] += stat.map_or(0, |stat| u64::try_from(stat.size).unwrap_or(0));
+    }
+
+    /// Adds so many, of so many bytes.
+    pub(crate) fn more(&mut self, change_type: ChangeType, count: u64, bytes: u64) {
+        self.counts[change_type as usize] += count;
+        self.bytes[change_type as usize] += bytes;
     }
 
     /// How many of a kind.

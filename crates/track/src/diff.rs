@@ -8,9 +8,8 @@
 //!
 //! Of each entry both sides keep a mark of fixed size, outside memory if need be; only what differs is read again, sorted and told.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use pwalk_engine::{Options, Progress, Threads};
@@ -22,9 +21,9 @@ use crate::join::join;
 use crate::key::Roots;
 use crate::marks::{Seed, most_parts};
 use crate::moves::pair;
-use crate::side::{Facts, Opened, Reading, Side, Source, read, threads, walk};
+use crate::side::{Facts, Opened, Reading, Side, Source, Wishes, read, threads, walk};
 use crate::sort::{Merged, Spill};
-use crate::tell::Teller;
+use crate::tell::{Teller, Told};
 
 /// Memory that comparing takes, unless told, in bytes.
 pub const MEMORY: usize = 88 << 20;
@@ -93,20 +92,48 @@ pub fn run(
     progress: &dyn Progress,
 ) -> Result<DiffSummary, TrackError> {
     let begun = Instant::now();
-    let (mut old, mut new, reading) = sides(options, progress)?;
-    let warnings = warnings(&old, &new);
+    let (old, new, reading) = sides(options, progress)?;
+    let mut warnings = warnings(&old, &new);
+    let mut told = told;
+    let compared = compare(old, new, options.memory / 4, &reading, &mut told)?;
+    let Compared { old, new, counts, is_elsewhere, warnings: more } = compared;
+    warnings.extend(more);
+    Ok(DiffSummary { old, new, counts, is_elsewhere, warnings, elapsed: begun.elapsed() })
+}
+
+/// What comparing two sides came to.
+pub(crate) struct Compared {
+    pub(crate) old: Facts,
+    pub(crate) new: Facts,
+    pub(crate) counts: Counts,
+    pub(crate) is_elsewhere: bool,
+    /// What came up meanwhile that the user should know.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Compares two sides that were read, with about so much memory.
+pub(crate) fn compare(
+    mut old: Side,
+    mut new: Side,
+    memory: usize,
+    reading: &Reading,
+    told: &mut dyn Told,
+) -> Result<Compared, TrackError> {
     let failed = |why| reading.spilled(why);
-    let mut findings = join(&mut old, &mut new, options.memory / 4, &reading)?;
+    let mut findings = join(&mut old, &mut new, memory, reading)?;
     let by_inode = Merged::all(vec![findings.by_inode]).map_err(failed)?;
     pair(by_inode, &findings.known.devices, &mut findings.by_path).map_err(failed)?;
     let found = Merged::all(vec![findings.by_path]).map_err(failed)?;
-    let unseen = ((old.unseen, old.is_vague), (new.unseen, new.is_vague));
     let is_partial = (old.facts.verdict == Verdict::Partial, new.facts.verdict == Verdict::Partial);
-    let mut teller = Teller::new((&old.roots, &new.roots), unseen, is_partial, told).map_err(failed)?;
-    teller.tell(found, &options.walk.cancel, failed)?;
+    let mut teller = Teller::new((&old.roots, &new.roots), is_partial, told);
+    teller.tell(found, &reading.cancel, failed)?;
     let counts = teller.counts;
-    let (old, new, is_elsewhere) = (old.facts, new.facts, findings.known.is_elsewhere);
-    Ok(DiffSummary { old, new, counts, is_elsewhere, warnings, elapsed: begun.elapsed() })
+    let remounted = |key: &Vec<u8>| {
+        let path = new.roots.path(key).escape_ascii().to_string();
+        format!("{path} is on another device than before: perhaps something is mounted there now, or is not any more")
+    };
+    let warnings = findings.remounted.iter().map(remounted).collect();
+    Ok(Compared { old: old.facts, new: new.facts, counts, is_elsewhere: findings.known.is_elsewhere, warnings })
 }
 
 /// Both sides, read.
@@ -123,27 +150,33 @@ fn sides(options: &DiffOptions, progress: &dyn Progress) -> Result<(Side, Side, 
     // Of a directory nothing is known.
     let is_known = old.is_some() && new.is_some();
     let rows = [&old, &new].into_iter().flatten().map(Opened::rows).max().filter(|_| is_known).unwrap_or(u64::MAX);
-    let memory = options.memory / 8 * 3;
-    let reading = Reading {
-        seed: Seed::drawn(),
-        parts: usize::try_from(rows / PART).unwrap_or(usize::MAX).clamp(16, most_parts(memory)),
-        threads: match options.walk.threads {
-            Threads::Fixed(count) => count.min(threads()),
-            Threads::Adaptive => threads(),
-        },
-        memory,
-        spill: Spill::new(options.temp_dir.as_deref()),
-        cancel: options.walk.cancel.clone(),
-    };
+    let reading = reading(&options.walk, options.memory, options.temp_dir.as_deref(), rows);
     let files: Vec<_> = [old, new].into_iter().flatten().collect();
     let mut files = read(files, &reading)?.into_iter();
     let mut side = |source: &Source| match source {
         Source::Scan(_) => files.next().ok_or(TrackError::Interrupted),
         Source::Directory(path) => {
-            walk(vec![path.clone()], &options.walk, &options.exclude_patterns, &reading, progress)
+            walk(vec![path.clone()], &options.walk, &options.exclude_patterns, &reading, Wishes::default(), progress)
         }
     };
     Ok((side(&options.old)?, side(&options.new)?, reading))
+}
+
+/// How sides of about so many rows are read.
+pub(crate) fn reading(walk: &Options, memory: usize, temp_dir: Option<&Path>, rows: u64) -> Reading {
+    let memory = memory / 8 * 3;
+    Reading {
+        seed: Seed::drawn(),
+        parts: usize::try_from(rows / PART).unwrap_or(usize::MAX).clamp(16, most_parts(memory / threads())),
+        threads: match walk.threads {
+            Threads::Fixed(count) => count.min(threads()),
+            Threads::Adaptive => threads(),
+        },
+        memory,
+        spill: Spill::new(temp_dir),
+        cancel: walk.cancel.clone(),
+        renews: false,
+    }
 }
 
 /// The roots of a side.
@@ -167,7 +200,7 @@ fn check_roots(options: &DiffOptions, old: Option<&Opened>, new: Option<&Opened>
 }
 
 /// What makes the answer less than it seems.
-fn warnings(old: &Side, new: &Side) -> Vec<String> {
+pub(crate) fn warnings(old: &Side, new: &Side) -> Vec<String> {
     let mut warnings = Vec::new();
     for (side, which, what) in [
         (old, "old", "what is new there may have been there before"),
@@ -184,12 +217,11 @@ fn warnings(old: &Side, new: &Side) -> Vec<String> {
             let now = is.get(name).filter(|now| *now != value)?;
             Some(format!("--{name} was {value} and is {now}"))
         };
-        let differing: BTreeMap<_, _> = was.iter().filter_map(|pair| Some((pair.0, other(pair)?))).collect();
+        let differing: Vec<_> = was.iter().filter_map(other).collect();
         if !differing.is_empty() {
-            let list: Vec<_> = differing.into_values().collect();
             warnings.push(format!(
-                "the scans were made with other options ({}): what only one of them looked at counts as added or removed",
-                list.join(", ")
+                "the scans were made with other options ({}): what only one of them looked at counts as added, removed or unseen",
+                differing.join(", ")
             ));
         }
     }

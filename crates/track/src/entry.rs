@@ -1,9 +1,45 @@
-//! An entry's metadata as bytes, few of them, as what is sorted carries it.
+//! An entry's metadata as bytes, few of them, as what is sorted carries it; and what a catalog keeps of it beside them.
 
 use std::ops::Deref;
 
 use pwalk_fs::Kind;
 use pwalk_scan::Stat;
+
+use crate::fingerprint::Fingerprint;
+
+/// All that is known of an entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Detail {
+    pub(crate) stat: Stat,
+    /// Of an entry of a catalog.
+    pub(crate) kept: Option<Kept>,
+}
+
+/// What a catalog keeps of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// Where its row is.
+    pub(crate) place: u64,
+    /// Whether its content is to be looked at again: it was read so soon after the file's last change that a later one may bear the same time, or
+    /// could not be read.
+    pub(crate) is_racy: bool,
+    pub(crate) hashed: Option<Hashed>,
+}
+
+/// That the content of a file was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hashed {
+    pub(crate) fingerprint: Fingerprint,
+    /// When, in nanoseconds since 1970.
+    pub(crate) at: i64,
+}
+
+impl Detail {
+    /// The digest of its content, if that was read.
+    pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
+        Some(self.kept?.hashed?.fingerprint)
+    }
+}
 
 /// Numbers of a [`Stat`].
 const FIELDS: usize = 9;
@@ -52,8 +88,42 @@ pub(crate) fn encode(stat: &Stat) -> Encoded {
     out
 }
 
+/// The bit of the last nibble that says that what a catalog keeps follows.
+const KEPT: u8 = 2;
+
+/// The same with what a catalog keeps: its place, whether it is to be looked at again, and if its content was read the digest, with its length, and
+/// when.
+pub(crate) fn encode_kept(detail: &Detail) -> Vec<u8> {
+    let mut out = encode(&detail.stat).to_vec();
+    if let Some(kept) = &detail.kept {
+        out[FIELDS / 2] |= KEPT << (FIELDS % 2 * 4);
+        out.extend_from_slice(&kept.place.to_le_bytes());
+        out.push(u8::from(kept.is_racy));
+        let at = out.len();
+        out.push(0);
+        if let Some(hashed) = &kept.hashed {
+            hashed.fingerprint.encode(&mut out);
+            out[at] = u8::try_from(out.len() - at - 1).unwrap_or(0);
+            out.extend_from_slice(&hashed.at.to_le_bytes());
+        }
+    }
+    out
+}
+
+/// What follows the numbers, and how many bytes it takes.
+fn decode_kept(bytes: &[u8]) -> (Kept, usize) {
+    const HEAD: usize = 10;
+    let word = |at: usize| bytes.get(at..at + 8).and_then(|word| word.try_into().ok()).unwrap_or_default();
+    let place = u64::from_le_bytes(word(0));
+    let is_racy = bytes.get(8) == Some(&1);
+    let end = HEAD + usize::from(bytes.get(9).copied().unwrap_or(0));
+    let hashed = bytes.get(HEAD..end).and_then(Fingerprint::decode);
+    let hashed = hashed.map(|fingerprint| Hashed { fingerprint, at: i64::from_le_bytes(word(end)) });
+    (Kept { place, is_racy, hashed }, if end == HEAD { end } else { end + 8 })
+}
+
 /// From bytes, and how many they were; what is missing is zero.
-pub(crate) fn decode(bytes: &[u8]) -> (Stat, usize) {
+pub(crate) fn decode(bytes: &[u8]) -> (Detail, usize) {
     let nibble = |field: usize| bytes.get(field / 2).map_or(0, |byte| usize::from(byte >> (field % 2 * 4) & 0xf));
     let mut numbers = [0_u64; FIELDS];
     let mut at = HEAD;
@@ -67,6 +137,7 @@ pub(crate) fn decode(bytes: &[u8]) -> (Stat, usize) {
         at += length;
     }
     let [ino, dev, size, mtime, ctime, btime, mode, uid, gid] = numbers;
+    let flags = nibble(FIELDS);
     let short = |number| u32::try_from(number).unwrap_or(u32::MAX);
     let mtime = unzigzag(mtime);
     let ctime = unzigzag(ctime).wrapping_add(mtime);
@@ -76,12 +147,16 @@ pub(crate) fn decode(bytes: &[u8]) -> (Stat, usize) {
         size: unzigzag(size),
         mtime,
         ctime,
-        btime: (nibble(FIELDS) == 1).then(|| unzigzag(btime).wrapping_add(ctime)),
+        btime: (flags & 1 != 0).then(|| unzigzag(btime).wrapping_add(ctime)),
         mode: short(mode),
         uid: short(uid),
         gid: short(gid),
     };
-    (stat, at)
+    if flags & usize::from(KEPT) == 0 {
+        return (Detail { stat, kept: None }, at);
+    }
+    let (kept, length) = decode_kept(bytes.get(at..).unwrap_or_default());
+    (Detail { stat, kept: Some(kept) }, at + length)
 }
 
 /// A number with a sign as one without, small if it is near zero.
@@ -105,7 +180,7 @@ mod tests {
 
     #[test]
     fn nothing_is_zero() {
-        assert_eq!(decode(&[]), (Stat::default(), HEAD));
+        assert_eq!(decode(&[]), (Detail::default(), HEAD));
     }
 
     proptest! {
@@ -117,8 +192,15 @@ mod tests {
             for stat in [stat, Stat { ctime: mtime, btime: Some(mtime), ..stat }] {
                 let bytes = encode(&stat);
                 let length = bytes.len();
-                prop_assert_eq!(decode(&[&bytes, &b"more"[..]].concat()), (stat, length));
+                let detail = Detail { stat, kept: None };
+                prop_assert_eq!(decode(&[&bytes, &b"more"[..]].concat()), (detail, length));
                 prop_assert!(length <= MOST);
+                let hashed = Hashed { fingerprint: Fingerprint::Blake3([7; 32]), at: mtime };
+                for hashed in [None, Some(hashed)] {
+                    let detail = Detail { stat, kept: Some(Kept { place: dev, is_racy: bits == 0, hashed }) };
+                    let bytes = encode_kept(&detail);
+                    prop_assert_eq!(decode(&[&bytes, &b"more"[..]].concat()), (detail, bytes.len()));
+                }
             }
         }
     }

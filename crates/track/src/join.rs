@@ -10,16 +10,16 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::thread;
 
+use pwalk_fs::Kind;
 use pwalk_scan::Stat;
 
 use crate::TrackError;
-use crate::entry::{decode, encode, kind};
+use crate::entry::{decode, kind};
 use crate::key::above;
 use crate::marks::{Compared, compare};
+use crate::places::Places;
 use crate::side::{Chosen, Reading, Side};
 use crate::sort::{Merged, Sorter};
 
@@ -31,6 +31,10 @@ pub(crate) mod found {
     pub(crate) const MODIFIED: &[u8] = b"1";
     /// Its mode, owner or time of change of the inode is.
     pub(crate) const METADATA: &[u8] = b"2";
+    /// It is what it was, as far as metadata tell, and its content is to be looked at.
+    pub(crate) const SAME: &[u8] = b"8";
+    /// It is what it was in another directory; only its inode is another.
+    pub(crate) const RENEWED: &[u8] = b"9";
     /// Of a directory: only its times are.
     pub(crate) const TOUCHED: &[u8] = b"3";
     /// What was there is gone.
@@ -47,6 +51,9 @@ pub(crate) mod found {
 pub(crate) const OLD: u8 = b'0';
 pub(crate) const NEW: u8 = b'1';
 
+/// So many directories are named that are on another device.
+const NAMED: usize = 8;
+
 /// What was found.
 pub(crate) struct Findings {
     /// By path.
@@ -54,6 +61,10 @@ pub(crate) struct Findings {
     /// By inode: what is gone and what is new.
     pub(crate) by_inode: Sorter,
     pub(crate) known: Known,
+    /// Directories that are on another device than before, some of them.
+    pub(crate) remounted: Vec<Vec<u8>>,
+    /// Places that nobody looked into before, and now.
+    unseen: (Places, Places),
     /// The directory that was last said to be stirred.
     stirred: Vec<u8>,
 }
@@ -65,12 +76,14 @@ pub(crate) struct Known {
     pub(crate) devices: HashMap<u64, u64>,
     /// Whether any root is another directory than it was: then inodes tell nothing.
     pub(crate) is_elsewhere: bool,
+    /// Whether nothing was known before: then nothing can have moved.
+    is_new: bool,
 }
 
 /// Compares, and takes about so much memory for what is found.
 pub(crate) fn join(old: &mut Side, new: &mut Side, memory: usize, reading: &Reading) -> Result<Findings, TrackError> {
     let known = Known::of(old, new);
-    let (gone, came) = differing(old, new, !known.is_elsewhere, reading)?;
+    let (gone, came) = differing(old, new, !known.is_elsewhere || reading.renews, reading)?;
     old.forget();
     new.forget();
     let mut details = old.fetch(&gone, &[OLD], memory / 8, reading)?;
@@ -80,11 +93,21 @@ pub(crate) fn join(old: &mut Side, new: &mut Side, memory: usize, reading: &Read
         by_path: Sorter::new(memory / 4, &reading.spill),
         by_inode: Sorter::new(memory / 4, &reading.spill),
         known,
+        remounted: Vec::new(),
+        unseen: (places(old).map_err(failed)?, places(new).map_err(failed)?),
         stirred: Vec::new(),
     };
     let details = Merged::all(details).map_err(failed)?;
     findings.join(details, reading).map_err(failed)?;
     if reading.cancel.is_cancelled() { Err(TrackError::Interrupted) } else { Ok(findings) }
+}
+
+/// Where nobody looked. To be asked once.
+fn places(side: &mut Side) -> io::Result<Places> {
+    match side.unseen.take() {
+        Some(unseen) => Places::new(unseen, side.is_vague),
+        None => Places::new(Merged::all(Vec::new())?, side.is_vague),
+    }
 }
 
 /// What is not the same on both sides, by the places of each.
@@ -106,26 +129,20 @@ fn differing(old: &Side, new: &Side, compares_inodes: bool, reading: &Reading) -
     }
     let chosen = (old.none(), new.none());
     let next = AtomicUsize::new(0);
-    let work = || -> io::Result<()> {
+    reading.in_threads(reading.threads, |is_over| {
         let (mut was, mut is) = (Vec::new(), Vec::new());
         loop {
             // Relaxed: nothing else depends on it.
             let part = next.fetch_add(1, Relaxed);
-            if part >= reading.parts || reading.cancel.is_cancelled() {
+            if part >= reading.parts || is_over() {
                 return Ok(());
             }
             was.clear();
             is.clear();
-            old.part(part, &mut was)?;
-            new.part(part, &mut is)?;
+            old.part(part, &mut was).and_then(|()| new.part(part, &mut is)).map_err(|why| reading.spilled(why))?;
             compare(&was, &is, compares_inodes, &mut Choosing(&chosen.0, &chosen.1));
         }
-    };
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..reading.threads).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().try_for_each(|t| t.join().unwrap_or_else(|panic| resume_unwind(panic)))
-    })
-    .map_err(|why| reading.spilled(why))?;
+    })?;
     Ok(chosen)
 }
 
@@ -143,7 +160,7 @@ impl Findings {
                 details.advance()?;
             }
             let is_stirred = match (was, is) {
-                (Some(was), Some(is)) => self.both(&key, &decode(&was).0, &decode(&is).0)?,
+                (Some(was), Some(is)) => self.both(&key, &was, &is)?,
                 (Some(was), None) => self.gone_or_new(OLD, &key, &was).map(|()| true)?,
                 (None, Some(is)) => self.gone_or_new(NEW, &key, &is).map(|()| true)?,
                 (None, None) => false,
@@ -160,16 +177,19 @@ impl Findings {
     }
 
     /// Compares what has one path in both. Whether the directory that it is in was changed by it.
-    fn both(&mut self, key: &[u8], was: &Stat, is: &Stat) -> io::Result<bool> {
-        let of = |stat: &Stat| stat.mode >> 12;
+    fn both(&mut self, key: &[u8], was_bytes: &[u8], is_bytes: &[u8]) -> io::Result<bool> {
+        let (was, is) = (&decode(was_bytes).0.stat, &decode(is_bytes).0.stat);
         let is_same_inode = was.ino == is.ino && is_born_with(was, is) && self.known.is_same_device(was, is);
-        let (was_bytes, is_bytes) = (encode(was), encode(is));
-        let both = [&was_bytes[..], &is_bytes];
+        let both = [was_bytes, is_bytes];
         let says = |what, by_path: &mut Sorter| by_path.push(key, what, &both);
-        if of(was) != of(is) || (!is_same_inode && !self.known.is_elsewhere) {
+        if kind(was) != kind(is) || (!is_same_inode && !self.known.is_elsewhere) {
             if self.known.is_elsewhere || above(key).is_none() {
                 says(found::MODIFIED, &mut self.by_path)?;
             } else {
+                let is_remounted = kind(was).is_dir() && kind(is).is_dir() && was.dev != is.dev;
+                if is_remounted && self.remounted.len() < NAMED {
+                    self.remounted.push(key.to_vec());
+                }
                 self.gone_or_new(OLD, key, both[0])?;
                 self.gone_or_new(NEW, key, both[1])?;
             }
@@ -183,26 +203,32 @@ impl Findings {
             says(found::METADATA, &mut self.by_path)?;
         } else if touched {
             says(found::TOUCHED, &mut self.by_path)?;
+        } else if self.known.is_elsewhere && was != is {
+            says(found::RENEWED, &mut self.by_path)?;
+        } else if kind(is) == Kind::File {
+            says(found::SAME, &mut self.by_path)?;
         }
         Ok(false)
     }
 
     /// Something is in one side only, or is not what the other has under its path.
     fn gone_or_new(&mut self, side: u8, key: &[u8], stat: &[u8]) -> io::Result<()> {
-        if self.known.is_elsewhere {
+        let (before, now) = &mut self.unseen;
+        let is_unseen = [u8::from(if side == OLD { now.cover(key)? } else { before.cover(key)? })];
+        if self.known.is_elsewhere || self.known.is_new {
             let what = if side == OLD { found::GONE } else { found::NEW };
-            return self.by_path.push(key, what, &[stat]);
+            return self.by_path.push(key, what, &[stat, &is_unseen]);
         }
         // The path is the name, so that names of one file come in order; what is longer is cut, and read from the payload.
         let name = [&[side], &key[..key.len().min(1024)]].concat();
-        let ino = decode(stat).0.ino.to_le_bytes();
-        self.by_inode.push(&ino, &name, &[stat, key])
+        let ino = decode(stat).0.stat.ino.to_le_bytes();
+        self.by_inode.push(&ino, &name, &[stat, &is_unseen, key])
     }
 }
 
 impl Known {
     fn of(old: &Side, new: &Side) -> Self {
-        let mut known = Self::default();
+        let mut known = Self { is_new: old.tops.is_empty(), ..Self::default() };
         let has_same_roots = old.roots.paths() == new.roots.paths();
         for (root, was) in &old.tops {
             if let Some(is) = new.tops.get(root) {
@@ -241,6 +267,6 @@ impl Known {
 }
 
 /// Whether two have the same time of birth, as far as that is known.
-pub(crate) fn is_born_with(was: &Stat, is: &Stat) -> bool {
+fn is_born_with(was: &Stat, is: &Stat) -> bool {
     was.btime.is_none() || is.btime.is_none() || was.btime == is.btime
 }

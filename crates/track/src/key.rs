@@ -36,43 +36,22 @@ impl Roots {
         &self.roots
     }
 
-    /// A path as the directory that it is in and its name there, which is empty for a root. `dir` is the path of the directory up to where
-    /// the name goes; none if the path is below no root.
-    pub(crate) fn split<'p>(&self, path: &'p [u8]) -> Option<(usize, &'p [u8], &'p [u8])> {
-        let within = |(index, prefix): (usize, &Vec<u8>)| path.starts_with(prefix).then_some((index, prefix.len()));
-        // Of roots within each other the inner one has it.
-        let found = self.prefixes.iter().enumerate().filter_map(within).max_by_key(|(_, length)| *length);
-        if let Some(index) = self.roots.iter().position(|root| root == path) {
-            return Some((index, &[], &[]));
-        }
-        let (index, length) = found?;
-        let below = &path[length..];
-        match below.iter().rposition(|byte| *byte == b'/') {
-            Some(slash) => Some((index, &below[..slash], &below[slash + 1..])),
-            None => Some((index, &[], below)),
-        }
-    }
-
-    /// The root that a path is below, and the rest of it.
+    /// The root that a path is below, and the rest of it, which is empty for the root itself. None if it is below no root.
     pub(crate) fn below<'p>(&self, path: &'p [u8]) -> Option<(usize, &'p [u8])> {
-        match self.prefixes.as_slice() {
-            // Of one root there is little to ask.
-            [only] => match path.strip_prefix(only.as_slice()) {
-                Some(below) if path.len() > self.roots[0].len() => Some((0, below)),
-                _ => (path == self.roots[0]).then_some((0, &[])),
-            },
-            _ => self.split(path).map(|(root, dir, name)| {
-                (root, &path[path.len() - dir.len() - name.len() - usize::from(!dir.is_empty())..])
-            }),
+        if let Some(index) = self.roots.iter().position(|root| root == path) {
+            return Some((index, &[]));
         }
+        let below = |(index, prefix): (usize, &Vec<u8>)| Some((index, path.strip_prefix(prefix.as_slice())?));
+        // Of roots within each other the inner one has it.
+        self.prefixes.iter().enumerate().filter_map(below).min_by_key(|(_, below)| below.len())
     }
 
     /// The key of a path.
     pub(crate) fn key(&self, path: &[u8]) -> Option<Vec<u8>> {
-        let (root, dir, name) = self.split(path)?;
+        let (root, below) = self.below(path)?;
         let mut key = Vec::new();
-        dir_key(&mut key, root, dir);
-        Some(own_key(&key, name))
+        key_into(&mut key, root, below);
+        Some(key)
     }
 
     /// The path of a key.
@@ -88,8 +67,8 @@ impl Roots {
     }
 }
 
-/// Makes `key` the key of a directory, by the number of its root and its path below that.
-pub(crate) fn dir_key(key: &mut Vec<u8>, root: usize, below: &[u8]) {
+/// Makes `key` the key of what is at this path below a root.
+pub(crate) fn key_into(key: &mut Vec<u8>, root: usize, below: &[u8]) {
     key.clear();
     // More roots than a command line can name are not told apart.
     key.extend_from_slice(&u16::try_from(root).unwrap_or(u16::MAX).to_be_bytes());
@@ -102,7 +81,7 @@ pub(crate) fn dir_key(key: &mut Vec<u8>, root: usize, below: &[u8]) {
 /// The key of a root.
 pub(crate) fn root_key(root: usize) -> Vec<u8> {
     let mut key = Vec::new();
-    dir_key(&mut key, root, b"");
+    key_into(&mut key, root, b"");
     key
 }
 

@@ -75,6 +75,12 @@ impl Mark {
         Self([word(0), word(8), word(16), word(24)])
     }
 
+    /// Makes it another than that of the same entry: it is to be looked at in any case.
+    pub(crate) fn differ(&mut self) {
+        self.0[1] ^= 1;
+        self.0[2] ^= 1;
+    }
+
     fn path(&self) -> (u64, u64) {
         (self.0[0], self.0[1] >> 32)
     }
@@ -188,9 +194,9 @@ fn part(hash: u64, parts: usize) -> usize {
     usize::try_from((u128::from(hash) * parts as u128) >> 64).unwrap_or(0)
 }
 
-/// Into how many parts marks may fall, that so much memory is not mostly empty chunks.
+/// Into how many parts marks may fall, that so much memory for each thread is not mostly empty chunks.
 pub(crate) fn most_parts(memory: usize) -> usize {
-    (memory / crate::side::threads() / size_of::<Mark>() / CHUNK).clamp(16, 4096)
+    (memory / size_of::<Mark>() / CHUNK).clamp(16, 4096)
 }
 
 /// What was found in a part, told by places.

@@ -17,14 +17,23 @@ use crate::sort::{Merged, Sorter};
 /// What is under one path in one side only.
 struct Lone {
     stat: Stat,
-    /// Bytes of that, before the key.
+    /// Bytes of that; after them it says whether nobody looked there in the other scan, and then comes the key.
     length: usize,
     payload: Vec<u8>,
 }
 
 impl Lone {
     fn key(&self) -> &[u8] {
-        &self.payload[self.length..]
+        &self.payload[self.length + 1..]
+    }
+
+    fn is_unseen(&self) -> bool {
+        self.payload[self.length] == 1
+    }
+
+    /// With what is known of that.
+    fn whole(&self) -> &[u8] {
+        &self.payload[..=self.length]
     }
 
     /// The last component of its path.
@@ -43,12 +52,12 @@ pub(crate) fn pair(mut by_inode: Merged, devices: &HashMap<u64, u64>, by_path: &
     while by_inode.next_group()? {
         gone.clear();
         while let Some((name, payload)) = by_inode.item() {
-            let (stat, length) = decode(payload);
-            let lone = Lone { stat, length, payload: payload.to_vec() };
+            let (detail, length) = decode(payload);
+            let lone = Lone { stat: detail.stat, length, payload: payload.to_vec() };
             match name.first() {
                 Some(&OLD) => gone.push(Some(lone)),
                 Some(&NEW) => {
-                    let fits = |old: &Option<Lone>| same(&old.as_ref()?.stat, &lone.stat, devices);
+                    let fits = |old: &Option<Lone>| lone.was(old.as_ref()?, devices);
                     // Of several names of a file rather the one that is called the same: its directory moved.
                     let is_namesake = |old: &Option<Lone>| old.as_ref().is_some_and(|old| old.name() == lone.name());
                     let namesake = gone.iter().position(|old| is_namesake(old) && fits(old).is_some());
@@ -62,10 +71,14 @@ pub(crate) fn pair(mut by_inode: Merged, devices: &HashMap<u64, u64>, by_path: &
                             if kind(&lone.stat).is_dir() {
                                 by_path.push(old.key(), found::LEFT, &[])?;
                             }
-                            let sure = [u8::from(confidence == Confidence::Certain)];
-                            by_path.push(lone.key(), found::MOVED, &[old.bytes(), lone.bytes(), &sure, old.key()])?;
+                            let confidence = [u8::try_from(confidence as usize).unwrap_or(u8::MAX)];
+                            by_path.push(
+                                lone.key(),
+                                found::MOVED,
+                                &[old.bytes(), lone.bytes(), &confidence, old.key()],
+                            )?;
                         }
-                        None => by_path.push(lone.key(), found::NEW, &[lone.bytes()])?,
+                        None => by_path.push(lone.key(), found::NEW, &[lone.whole()])?,
                     }
                 }
                 _ => {}
@@ -73,10 +86,24 @@ pub(crate) fn pair(mut by_inode: Merged, devices: &HashMap<u64, u64>, by_path: &
             by_inode.advance()?;
         }
         for old in gone.iter().flatten() {
-            by_path.push(old.key(), found::GONE, &[old.bytes()])?;
+            by_path.push(old.key(), found::GONE, &[old.whole()])?;
         }
     }
     Ok(())
+}
+
+impl Lone {
+    /// Whether this was `old`, and how sure that is. A file that nobody looked for where it was may be there still, and this another name of it; one
+    /// that is where nobody looked before may have been there. A directory has one name.
+    fn was(&self, old: &Self, devices: &HashMap<u64, u64>) -> Option<Confidence> {
+        let confidence = same(&old.stat, &self.stat, devices)?;
+        match kind(&self.stat).is_dir() {
+            true => Some(confidence),
+            false if old.is_unseen() => None,
+            false if self.is_unseen() => Some(Confidence::Uncertain),
+            false => Some(confidence),
+        }
+    }
 }
 
 /// Whether what is gone is what is new, and how sure that is.

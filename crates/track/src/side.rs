@@ -14,23 +14,25 @@ mod walk;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use pwalk_engine::Cancel;
 use pwalk_fs::cores;
 use pwalk_scan::{Stat, Verdict};
 
 use crate::TrackError;
-use crate::entry::encode;
+use crate::entry::{Detail, encode, encode_kept};
 use crate::key::{Roots, root_key};
 use crate::marks::{Mark, Marks, Seed};
 use crate::sort::{Merged, Sorter, Spill};
 
-pub(crate) use file::{Opened, read};
+pub(crate) use file::{Opened, StateRows, hashed, is_gone, is_racy, read};
 pub(crate) use log::Log;
-pub(crate) use walk::walk;
+pub(crate) use walk::{Wishes, nothing, walk};
 
 /// Where one side comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +48,8 @@ pub(crate) struct Side {
     pub(crate) roots: Roots,
     /// What the roots are, by their number.
     pub(crate) tops: BTreeMap<usize, Stat>,
-    /// By key: places below which not everything was seen.
-    pub(crate) unseen: Merged,
+    /// By key: places below which not everything was seen. To be read once.
+    pub(crate) unseen: Option<Merged>,
     /// Whether that is not known, so that it may be anywhere.
     pub(crate) is_vague: bool,
     pub(crate) facts: Facts,
@@ -68,6 +70,8 @@ pub struct Facts {
     pub roots: Vec<Vec<u8>>,
     /// Its entries.
     pub entries: u64,
+    /// The sizes of all of them, if that is known.
+    pub bytes: Option<u64>,
     /// Whether everything was seen.
     pub verdict: Verdict,
     /// The options that decided which entries there are; none if they are not known.
@@ -85,11 +89,31 @@ pub(crate) struct Reading {
     pub(crate) memory: usize,
     pub(crate) spill: Spill,
     pub(crate) cancel: Cancel,
+    /// Whether entries that are the same but for their inodes are to be told of, where inodes tell nothing.
+    pub(crate) renews: bool,
 }
 
 impl Reading {
     pub(crate) fn spilled(&self, why: io::Error) -> TrackError {
         TrackError::Spill { dir: self.spill.dir().to_owned(), why }
+    }
+
+    /// Does the same in so many threads, and gives up when one of them or the user does.
+    pub(crate) fn in_threads<T: Send>(
+        &self,
+        count: usize,
+        work: impl Fn(&dyn Fn() -> bool) -> Result<T, TrackError> + Sync,
+    ) -> Result<Vec<T>, TrackError> {
+        // Relaxed: nothing else depends on it.
+        let failed = AtomicBool::new(false);
+        let is_over = || failed.load(Relaxed) || self.cancel.is_cancelled();
+        let done = thread::scope(|scope| {
+            let work = || work(&is_over).inspect_err(|_| failed.store(true, Relaxed));
+            let threads: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
+            let joined = threads.into_iter().map(|t| t.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            joined.collect::<Result<Vec<T>, TrackError>>()
+        })?;
+        if self.cancel.is_cancelled() { Err(TrackError::Interrupted) } else { Ok(done) }
     }
 }
 
@@ -114,9 +138,26 @@ pub(crate) struct Lane {
 impl Lane {
     /// Adds an entry that nobody else will know of. `key` is that of its directory, `below` its own path below the root.
     fn log(&mut self, seed: Seed, root: usize, key: &[u8], below: &[u8], name: &[u8], stat: &Stat) -> io::Result<()> {
-        let place = self.number << LANE | self.log.push(key, name, stat)?;
+        let place = self.number << LANE | self.log.push(key, name, &encode(stat))?;
         self.marks.push(seed.mark(root, below, stat, place))
     }
+
+    /// The same of what a catalog knows of one root; `is_suspect` has it looked at in any case.
+    pub(crate) fn keep(&mut self, seed: Seed, of: &Known<'_>, detail: &Detail, is_suspect: bool) -> io::Result<()> {
+        let place = self.number << LANE | self.log.push(of.key, of.name, &encode_kept(detail))?;
+        let mut mark = seed.mark(0, of.below, &detail.stat, place);
+        if is_suspect {
+            mark.differ();
+        }
+        self.marks.push(mark)
+    }
+}
+
+/// Which entry a catalog knows: the key of its directory, its own path below the root, its name.
+pub(crate) struct Known<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) below: &'a [u8],
+    pub(crate) name: &'a [u8],
 }
 
 /// What several threads fill.
@@ -174,23 +215,48 @@ impl Pool {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 
+    /// Notes the roots that have no row: they were not begun. Of a catalog that knows nothing yet that would be wrong.
+    pub(crate) fn lose_unbegun(&self, roots: &Roots) -> io::Result<()> {
+        let tops = self.tops.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unseen = self.unseen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unbegun = (0..roots.paths().len()).filter(|root| !tops.contains_key(root));
+        unbegun.try_for_each(|root| unseen.push(&root_key(root), b"", &[]))
+    }
+
     /// The side; without a file its details are in the logs.
     pub(crate) fn finish(self, roots: Roots, is_vague: bool, facts: Facts, file: Option<Opened>) -> io::Result<Side> {
         if let Some(error) = self.failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(error);
         }
         let tops = self.tops.into_inner().unwrap_or_else(PoisonError::into_inner);
-        {
-            // A root that has no row was not begun.
-            let mut unseen = self.unseen.lock().unwrap_or_else(PoisonError::into_inner);
-            let unbegun = (0..roots.paths().len()).filter(|root| !tops.contains_key(root));
-            unbegun.into_iter().try_for_each(|root| unseen.push(&root_key(root), b"", &[]))?;
-        }
         let unseen = Merged::all(vec![self.unseen.into_inner().unwrap_or_else(PoisonError::into_inner)])?;
         let lanes = self.lanes.into_iter().map(|lane| lane.into_inner().unwrap_or_else(PoisonError::into_inner));
         let (lanes, logs) = lanes.map(|lane| (lane.marks, lane.log)).unzip();
         let details = file.map_or(Details::Logs(logs), |file| Details::File(Box::new(file)));
-        Ok(Side { roots, tops, unseen, is_vague, facts, lanes, details })
+        Ok(Side { roots, tops, unseen: Some(unseen), is_vague, facts, lanes, details })
+    }
+}
+
+/// Some numbers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Bits(Vec<u64>);
+
+impl Bits {
+    pub(crate) fn insert(&mut self, number: u64) {
+        let word = usize::try_from(number / 64).unwrap_or(usize::MAX);
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        self.0[word] |= 1 << (number % 64);
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+
+    pub(crate) fn has(&self, number: u64) -> bool {
+        let word = usize::try_from(number / 64).ok().and_then(|word| self.0.get(word));
+        word.is_some_and(|word| word & 1 << (number % 64) != 0)
     }
 }
 
@@ -271,8 +337,8 @@ impl Side {
                 let mut sorter = Sorter::new(memory, &reading.spill);
                 for (lane, log) in logs.iter().enumerate() {
                     let lane = (lane as u64) << LANE;
-                    let add = |ordinal, key: &[u8], stat: &Stat| match chosen.has(lane | ordinal) {
-                        true => sorter.push(key, name, &[&encode(stat)]),
+                    let add = |ordinal, key: &[u8], detail: &[u8]| match chosen.has(lane | ordinal) {
+                        true => sorter.push(key, name, &[detail]),
                         false => Ok(()),
                     };
                     log.read(add).map_err(|why| reading.spilled(why))?;

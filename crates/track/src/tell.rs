@@ -10,25 +10,57 @@ use pwalk_scan::Stat;
 
 use crate::TrackError;
 use crate::change::{Change, ChangeType, Confidence, Counts};
-use crate::entry::{decode, kind};
+use crate::entry::{Detail, decode, kind};
 use crate::join::found;
 use crate::key::{Roots, below};
 use crate::sort::Merged;
+
+/// Who is told.
+pub(crate) trait Told {
+    /// Of a change, as people understand it, of the path with this key.
+    fn change(&mut self, key: &[u8], change: &Change<'_>) -> io::Result<()>;
+
+    /// Of what is to be known of a path from now on. What is told of no path stays as it was known.
+    fn entry(&mut self, _key: &[u8], _entry: Entry<'_>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is to be known of a path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Entry<'a> {
+    /// This is there; `old` is what was known of it, if anything was, under this path or another.
+    There { old: Option<&'a Detail>, new: &'a Stat },
+    /// What was there is there, as far as metadata tell; its content may be looked at.
+    Same { old: &'a Detail },
+    /// It is not there any more.
+    Gone { old: &'a Detail },
+}
+
+impl<F: FnMut(&Change<'_>) -> io::Result<()>> Told for F {
+    fn change(&mut self, _: &[u8], change: &Change<'_>) -> io::Result<()> {
+        self(change)
+    }
+}
 
 /// What is known of one path.
 #[derive(Default)]
 struct Finding {
     is_stirred: bool,
-    changed: Option<(ChangeType, Stat, Stat)>,
-    touched: Option<(Stat, Stat)>,
-    gone: Option<Stat>,
+    changed: Option<(ChangeType, Detail, Stat)>,
+    touched: Option<(Detail, Stat)>,
+    same: Option<Detail>,
+    renewed: Option<(Detail, Stat)>,
+    gone: Option<Detail>,
     new: Option<Stat>,
     moved: Option<Move>,
     has_left: bool,
+    /// Whether nobody looked there before what is new came, and now that what was there is not found.
+    is_unseen: (bool, bool),
 }
 
 struct Move {
-    old: Stat,
+    old: Detail,
     new: Stat,
     confidence: Confidence,
     from: Vec<u8>,
@@ -38,22 +70,30 @@ impl Finding {
     fn add(&mut self, what: &[u8], payload: &[u8]) {
         let (first, length) = decode(payload);
         let rest = payload.get(length..).unwrap_or_default();
-        let second = || decode(rest).0;
+        let second = || decode(rest).0.stat;
         match what {
             found::STIRRED => self.is_stirred = true,
             found::MODIFIED => self.changed = Some((ChangeType::Modified, first, second())),
             found::METADATA => self.changed = Some((ChangeType::Metadata, first, second())),
             found::TOUCHED => self.touched = Some((first, second())),
-            found::GONE => self.gone = Some(first),
-            found::NEW => self.new = Some(first),
+            found::SAME => self.same = Some(first),
+            found::RENEWED => self.renewed = Some((first, second())),
+            found::GONE => {
+                self.gone = Some(first);
+                self.is_unseen.1 = rest.first() == Some(&1);
+            }
+            found::NEW => {
+                self.new = Some(first.stat);
+                self.is_unseen.0 = rest.first() == Some(&1);
+            }
             found::LEFT => self.has_left = true,
             found::MOVED => {
                 let (new, length) = decode(rest);
-                let is_sure = rest.get(length) == Some(&1);
+                let confidence = rest.get(length).and_then(|at| Confidence::ALL.get(usize::from(*at)));
                 self.moved = Some(Move {
                     old: first,
-                    new,
-                    confidence: if is_sure { Confidence::Certain } else { Confidence::Likely },
+                    new: new.stat,
+                    confidence: confidence.copied().unwrap_or(Confidence::Uncertain),
                     from: rest.get(length + 1..).unwrap_or_default().to_vec(),
                 });
             }
@@ -62,41 +102,10 @@ impl Finding {
     }
 }
 
-/// What is above a path, of those places that come in order.
-struct Places {
-    places: Merged,
-    has_more: bool,
-    /// The last one that is not below another.
-    last: Option<Vec<u8>>,
-    /// All of them, because nobody knows which.
-    is_everywhere: bool,
-}
-
-impl Places {
-    fn new(mut places: Merged, is_everywhere: bool) -> io::Result<Self> {
-        let has_more = places.next_group()?;
-        Ok(Self { places, has_more, last: None, is_everywhere })
-    }
-
-    /// Whether a path, none before an earlier one, is one of them or below one.
-    fn cover(&mut self, key: &[u8]) -> io::Result<bool> {
-        while self.has_more && self.places.key() <= key {
-            let next = self.places.key();
-            if self.last.as_ref().is_none_or(|last| below(next, last).is_none()) {
-                self.last = Some(next.to_vec());
-            }
-            self.has_more = self.places.next_group()?;
-        }
-        Ok(self.is_everywhere || self.last.as_ref().is_some_and(|last| below(key, last).is_some()))
-    }
-}
-
 /// Who tells.
 pub(crate) struct Teller<'a> {
     old_roots: &'a Roots,
     new_roots: &'a Roots,
-    unseen_before: Places,
-    unseen_now: Places,
     /// Directories above the path that moved: where to, where from.
     moved: Vec<(Vec<u8>, Vec<u8>)>,
     /// The directory above the path that is elsewhere now.
@@ -104,28 +113,20 @@ pub(crate) struct Teller<'a> {
     /// Whether the old side, and the new one, did not see everything: then what was in a directory that moved may not have been seen.
     is_partial: (bool, bool),
     pub(crate) counts: Counts,
-    told: &'a mut dyn FnMut(&Change<'_>) -> io::Result<()>,
+    told: &'a mut dyn Told,
 }
 
 impl<'a> Teller<'a> {
-    pub(crate) fn new(
-        roots: (&'a Roots, &'a Roots),
-        unseen: ((Merged, bool), (Merged, bool)),
-        is_partial: (bool, bool),
-        told: &'a mut dyn FnMut(&Change<'_>) -> io::Result<()>,
-    ) -> io::Result<Self> {
-        let ((before, vague_before), (now, vague_now)) = unseen;
-        Ok(Self {
+    pub(crate) fn new(roots: (&'a Roots, &'a Roots), is_partial: (bool, bool), told: &'a mut dyn Told) -> Self {
+        Self {
             old_roots: roots.0,
             new_roots: roots.1,
-            unseen_before: Places::new(before, vague_before)?,
-            unseen_now: Places::new(now, vague_now)?,
             moved: Vec::new(),
             left: None,
             is_partial,
             counts: Counts::default(),
             told,
-        })
+        }
     }
 
     /// Tells all findings. What reading them says, and what telling says.
@@ -145,24 +146,30 @@ impl<'a> Teller<'a> {
                 finding.add(what, payload);
                 found.advance().map_err(&spilled)?;
             }
-            let unseen =
-                (self.unseen_before.cover(&key).map_err(&spilled)?, self.unseen_now.cover(&key).map_err(&spilled)?);
-            self.path(&key, &finding, unseen).map_err(TrackError::Output)?;
+            self.path(&key, &finding).map_err(TrackError::Output)?;
         }
         Ok(())
     }
 
-    fn path(&mut self, key: &[u8], finding: &Finding, unseen: (bool, bool)) -> io::Result<()> {
+    fn path(&mut self, key: &[u8], finding: &Finding) -> io::Result<()> {
         while self.moved.last().is_some_and(|(to, _)| below(key, to).is_none()) {
             self.moved.pop();
         }
         self.left = self.left.take().filter(|left| below(key, left).is_some());
         let unseen = (
-            unseen.0 || (self.is_partial.0 && !self.moved.is_empty()),
-            unseen.1 || (self.is_partial.1 && self.left.is_some()),
+            finding.is_unseen.0 || (self.is_partial.0 && !self.moved.is_empty()),
+            finding.is_unseen.1 || (self.is_partial.1 && self.left.is_some()),
         );
         if finding.has_left {
             self.left.get_or_insert_with(|| key.to_vec());
+        }
+        for (old, new) in
+            [&finding.changed.map(|(_, old, new)| (old, new)), &finding.touched, &finding.renewed].into_iter().flatten()
+        {
+            self.told.entry(key, Entry::There { old: Some(old), new })?;
+        }
+        if let Some(old) = &finding.same {
+            self.told.entry(key, Entry::Same { old })?;
         }
         if let Some((change_type, old, new)) = &finding.changed {
             self.change(*change_type, key, None, (Some(old), Some(new)), Confidence::Certain)?;
@@ -170,31 +177,45 @@ impl<'a> Teller<'a> {
         if let (Some((old, new)), false) = (&finding.touched, finding.is_stirred) {
             self.change(ChangeType::Metadata, key, None, (Some(old), Some(new)), Confidence::Certain)?;
         }
+        self.gone_or_new(key, finding, unseen)?;
+        finding.moved.as_ref().map_or(Ok(()), |moved| self.moved(key, moved))
+    }
+
+    /// Something is gone, or new, or another thing than before.
+    fn gone_or_new(&mut self, key: &[u8], finding: &Finding, unseen: (bool, bool)) -> io::Result<()> {
         match (&finding.gone, &finding.new) {
             (Some(old), Some(new)) => {
-                self.change(ChangeType::Modified, key, None, (Some(old), Some(new)), Confidence::Certain)?;
+                self.told.entry(key, Entry::Gone { old })?;
+                self.told.entry(key, Entry::There { old: None, new })?;
+                self.change(ChangeType::Modified, key, None, (Some(old), Some(new)), Confidence::Certain)
             }
             (Some(old), None) if unseen.1 => {
-                self.change(ChangeType::Unseen, key, None, (Some(old), None), Confidence::Uncertain)?;
+                self.change(ChangeType::Unseen, key, None, (Some(old), None), Confidence::Uncertain)
             }
-            (Some(old), None) => self.change(ChangeType::Removed, key, None, (Some(old), None), Confidence::Certain)?,
+            (Some(old), None) => {
+                self.told.entry(key, Entry::Gone { old })?;
+                self.change(ChangeType::Removed, key, None, (Some(old), None), Confidence::Certain)
+            }
             (None, Some(new)) => {
                 let confidence = if unseen.0 { Confidence::Uncertain } else { Confidence::Certain };
-                self.change(ChangeType::Added, key, None, (None, Some(new)), confidence)?;
+                self.told.entry(key, Entry::There { old: None, new })?;
+                self.change(ChangeType::Added, key, None, (None, Some(new)), confidence)
             }
-            (None, None) => {}
+            (None, None) => Ok(()),
         }
-        finding.moved.as_ref().map_or(Ok(()), |moved| self.moved(key, moved))
     }
 
     /// Something that was elsewhere. In a directory that moved it moved with that.
     fn moved(&mut self, key: &[u8], moved: &Move) -> io::Result<()> {
-        let Move { old, new, confidence, from } = moved;
+        let Move { old: was, new, confidence, from } = moved;
+        let old = &was.stat;
+        self.told.entry(from, Entry::Gone { old: was })?;
+        self.told.entry(key, Entry::There { old: Some(was), new })?;
         let with_dir =
             |(to, dir_from): &(Vec<u8>, Vec<u8>)| below(key, to).is_some_and(|rest| *from == [dir_from, rest].concat());
         let is_implied = self.moved.last().is_some_and(with_dir);
         if !is_implied {
-            self.change(ChangeType::Moved, key, Some(from), (Some(old), Some(new)), *confidence)?;
+            self.change(ChangeType::Moved, key, Some(from), (Some(was), Some(new)), *confidence)?;
             if kind(new).is_dir() {
                 self.moved.push((key.to_vec(), from.clone()));
             }
@@ -209,7 +230,7 @@ impl<'a> Teller<'a> {
             (false, true) => ChangeType::Metadata,
             (false, false) => return Ok(()),
         };
-        self.change(change_type, key, Some(from), (Some(old), Some(new)), *confidence)
+        self.change(change_type, key, Some(from), (Some(was), Some(new)), *confidence)
     }
 
     fn change(
@@ -217,13 +238,22 @@ impl<'a> Teller<'a> {
         change_type: ChangeType,
         key: &[u8],
         from: Option<&[u8]>,
-        (old, new): (Option<&Stat>, Option<&Stat>),
+        (old, new): (Option<&Detail>, Option<&Stat>),
         confidence: Confidence,
     ) -> io::Result<()> {
         let roots = if new.is_some() { self.new_roots } else { self.old_roots };
         let (path, old_path) = (roots.path(key), from.map(|from| self.old_roots.path(from)));
-        let change = Change { change_type, path: &path, old_path: old_path.as_deref(), old, new, confidence };
+        let change = Change {
+            change_type,
+            path: &path,
+            old_path: old_path.as_deref(),
+            old: old.map(|old| &old.stat),
+            new,
+            old_fingerprint: old.and_then(Detail::fingerprint),
+            new_fingerprint: None,
+            confidence,
+        };
         self.counts.add(&change);
-        (self.told)(&change)
+        self.told.change(key, &change)
     }
 }

@@ -3,33 +3,19 @@
 //! The same fields everywhere: what is old and what is new stand side by side, and are null where there is none. A path is text; where its bytes
 //! are not UTF-8 they stand beside it, in Parquet as bytes, else as base64.
 
+mod batch;
 mod parquet;
 
-use std::path::Path;
-
 use jiff::Timestamp;
+use pwalk_scan::report::FileFormat;
 use pwalk_scan::{Error, Output, Stat, Target, Written, path_text};
 use serde_json::{Map, Value};
 
 use crate::change::Change;
+use crate::fingerprint::Fingerprint;
 use parquet::ParquetChanges;
 
-/// The kind of file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChangeFormat {
-    /// CSV with a header (RFC 4180).
-    Csv,
-    /// Parquet.
-    Parquet,
-}
-
-impl ChangeFormat {
-    /// As a name ends: `.parquet`, else CSV.
-    pub fn of(path: &Path) -> Self {
-        let is_parquet = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"));
-        if is_parquet { Self::Parquet } else { Self::Csv }
-    }
-}
+pub use batch::ChangeBatches;
 
 /// A time as text: RFC 3339 in UTC with nanoseconds.
 fn time(nanoseconds: i64) -> String {
@@ -42,6 +28,7 @@ fn fields(change: &Change<'_>) -> Vec<(&'static str, Value)> {
     let old_path = change.old_path.map(path_text);
     let (old_path, old_bytes) = old_path.map_or((Value::Null, None), |(text, bytes)| (text.into(), bytes));
     let of = |stat: Option<&Stat>, field: fn(&Stat) -> Value| stat.map_or(Value::Null, field);
+    let fingerprint = |of: Option<Fingerprint>| of.map_or(Value::Null, |of| of.to_string().into());
     let both = |field: fn(&Stat) -> Value| [of(change.old, field), of(change.new, field)];
     let [old_size, new_size] = both(|stat| stat.size.into());
     let [old_mtime, new_mtime] = both(|stat| time(stat.mtime).into());
@@ -61,8 +48,8 @@ fn fields(change: &Change<'_>) -> Vec<(&'static str, Value)> {
         ("new_size", new_size),
         ("old_mtime", old_mtime),
         ("new_mtime", new_mtime),
-        ("old_fingerprint", Value::Null),
-        ("new_fingerprint", Value::Null),
+        ("old_fingerprint", fingerprint(change.old_fingerprint)),
+        ("new_fingerprint", fingerprint(change.new_fingerprint)),
         ("confidence", change.confidence.name().into()),
         ("old_mode", old_mode),
         ("new_mode", new_mode),
@@ -89,7 +76,7 @@ pub fn json(change: &Change<'_>) -> Value {
 pub struct ChangeWriter(Kind);
 
 enum Kind {
-    Csv { lines: Box<csv::Writer<Vec<u8>>>, output: Output, has_header: bool },
+    Csv { lines: Box<csv::Writer<Vec<u8>>>, output: Output },
     Parquet(Box<ParquetChanges>),
 }
 
@@ -97,17 +84,20 @@ enum Kind {
 const BLOCK: usize = 1 << 20;
 
 impl ChangeWriter {
-    /// Starts the file.
+    /// Starts the file; CSV has a header (RFC 4180).
     ///
     /// # Errors
     /// Its directory cannot be written to.
-    pub fn create(target: &Target, format: ChangeFormat) -> Result<Self, Error> {
+    pub fn create(target: &Target, format: FileFormat) -> Result<Self, Error> {
         let output = Output::create(target)?;
         Ok(Self(match format {
-            ChangeFormat::Csv => {
-                Kind::Csv { lines: Box::new(csv::Writer::from_writer(Vec::new())), output, has_header: false }
+            FileFormat::Csv => {
+                let mut lines = csv::Writer::from_writer(Vec::new());
+                let names = fields(&NOTHING).into_iter().map(|(name, _)| name);
+                lines.write_record(names).map_err(|e| csv_error(&output, e))?;
+                Kind::Csv { lines: Box::new(lines), output }
             }
-            ChangeFormat::Parquet => Kind::Parquet(Box::new(ParquetChanges::new(output)?)),
+            FileFormat::Parquet => Kind::Parquet(Box::new(ParquetChanges::new(output)?)),
         }))
     }
 
@@ -118,12 +108,8 @@ impl ChangeWriter {
     pub fn write(&mut self, change: &Change<'_>) -> Result<(), Error> {
         match &mut self.0 {
             Kind::Parquet(parquet) => parquet.write(change),
-            Kind::Csv { lines, output, has_header } => {
+            Kind::Csv { lines, output } => {
                 let fields = fields(change);
-                if !*has_header {
-                    header(lines, output)?;
-                    *has_header = true;
-                }
                 let text = |(_, value): &(_, Value)| match value {
                     Value::Null => String::new(),
                     Value::String(text) => text.clone(),
@@ -142,10 +128,7 @@ impl ChangeWriter {
     pub fn finish(self) -> Result<Written, Error> {
         match self.0 {
             Kind::Parquet(parquet) => parquet.finish(),
-            Kind::Csv { mut lines, mut output, has_header } => {
-                if !has_header {
-                    header(&mut lines, &output)?;
-                }
+            Kind::Csv { mut lines, mut output } => {
                 flush(&mut lines, &mut output)?;
                 output.commit()
             }
@@ -153,19 +136,15 @@ impl ChangeWriter {
     }
 }
 
-/// The names of the fields, as any change has them.
-fn header(lines: &mut csv::Writer<Vec<u8>>, output: &Output) -> Result<(), Error> {
-    let names = fields(&NOTHING).into_iter().map(|(name, _)| name);
-    lines.write_record(names).map_err(|e| csv_error(output, e))
-}
-
-/// A change that says nothing.
+/// A change that says nothing but has all fields.
 const NOTHING: Change<'_> = Change {
     change_type: crate::ChangeType::Added,
     path: b"",
     old_path: None,
     old: None,
     new: None,
+    old_fingerprint: None,
+    new_fingerprint: None,
     confidence: crate::Confidence::Certain,
 };
 

@@ -4,9 +4,9 @@
 //! outside memory, paths as they are.
 
 mod honest;
-mod model;
+pub(crate) mod model;
 mod output;
-mod random;
+pub(crate) mod random;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -29,7 +29,7 @@ fn scan(root: &Path, place: &Path) {
 }
 
 /// The bytes of a path in an object.
-fn bytes(value: &Value, name: &str) -> Option<Vec<u8>> {
+pub(crate) fn bytes(value: &Value, name: &str) -> Option<Vec<u8>> {
     match value[format!("{name}_bytes")].as_str() {
         Some(text) => Some(BASE64.decode(text).unwrap()),
         None => value[name].as_str().map(|text| text.as_bytes().to_vec()),
@@ -37,9 +37,9 @@ fn bytes(value: &Value, name: &str) -> Option<Vec<u8>> {
 }
 
 /// Changes by path: change type, old path. A path may have several.
-type Told = BTreeMap<(Vec<u8>, String), Option<Vec<u8>>>;
+pub(crate) type Told = BTreeMap<(Vec<u8>, String), Option<Vec<u8>>>;
 
-fn told(ran: &Ran) -> Told {
+pub(crate) fn told(ran: &Ran) -> Told {
     let objects = json_lines(ran.text());
     let all: Told = objects
         .iter()

@@ -4,20 +4,6 @@ use pwalk_fs::{Kind, Meta};
 
 use super::Told;
 
-/// The letter of a type.
-pub fn letter(kind: Kind) -> u8 {
-    match kind {
-        Kind::File => b'f',
-        Kind::Dir => b'd',
-        Kind::Symlink => b'l',
-        Kind::Fifo => b'p',
-        Kind::Socket => b's',
-        Kind::Char => b'c',
-        Kind::Block => b'b',
-        Kind::Unknown => b'U',
-    }
-}
-
 pub(super) fn below_root<'p>(told: &Told<'p>) -> &'p [u8] {
     if told.depth == 0 {
         return b"";
@@ -52,9 +38,9 @@ pub(super) fn directory(path: &[u8]) -> &[u8] {
 }
 
 /// As `ls -l` shows it.
-pub(crate) fn symbolic(mode: u32) -> [u8; 10] {
+pub fn symbolic(mode: u32) -> [u8; 10] {
     let mut text = *b"?rwxrwxrwx";
-    text[0] = match letter(Kind::from_mode(mode)) {
+    text[0] = match Kind::from_mode(mode).letter() {
         b'f' => b'-',
         b'U' => b'?',
         other => other,

@@ -36,7 +36,10 @@ impl Config {
     /// # Errors
     /// A file that was named and cannot be read, and what is none of these settings.
     pub fn read(file: Option<&Path>) -> Result<Self, CopyError> {
-        let named = file.map(Path::to_owned).or_else(|| std::env::var_os("PWALK_CONFIG").map(PathBuf::from));
+        // A classic INI file is for tracking alone, and the variable is for both.
+        let is_ini = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "ini" || ending == "cfg");
+        let variable = || std::env::var_os("PWALK_CONFIG").map(PathBuf::from).filter(|path| !is_ini(path));
+        let named = file.map(Path::to_owned).or_else(variable);
         let path = named.clone().or_else(|| usual_places().into_iter().find(|path| path.exists()));
         let mut builder = ConfigBuilder::<DefaultState>::default();
         if let Some(path) = &path {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use pwalk_engine::{FollowLinks, Mounts, Options, Snapshots, Threads};
 use pwalk_fs::Freshness;
@@ -17,6 +17,14 @@ pub enum FileFormat {
     Csv,
     /// Parquet.
     Parquet,
+}
+
+impl FileFormat {
+    /// As a name ends: `.parquet`, else CSV.
+    pub fn of(path: &Path) -> Self {
+        let is_parquet = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("parquet"));
+        if is_parquet { Self::Parquet } else { Self::Csv }
+    }
 }
 
 /// How the CSV is compressed. Parquet always is, inside, with zstd.
@@ -143,9 +151,10 @@ impl ReportOptions {
     }
 
     fn resolve_format(&self) -> Result<Resolved, OptionsError> {
-        let is_parquet = |path: &PathBuf| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("parquet"));
-        let named = matches!(&self.output, Target::File(path) if is_parquet(path));
-        let format = self.format.unwrap_or(if named { FileFormat::Parquet } else { FileFormat::Csv });
+        let format = self.format.unwrap_or(match &self.output {
+            Target::File(path) => FileFormat::of(path),
+            Target::Stdout => FileFormat::Csv,
+        });
         if format == FileFormat::Parquet {
             return self.resolve_parquet();
         }

@@ -3,9 +3,6 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 
-use pwalk_scan::Stat;
-
-use crate::entry::{decode, encode};
 use crate::key::own_key;
 use crate::sort::Spill;
 
@@ -37,7 +34,7 @@ impl Log {
     }
 
     /// Adds an entry of the directory with this key, and returns its number.
-    pub(super) fn push(&mut self, key: &[u8], name: &[u8], stat: &Stat) -> io::Result<u64> {
+    pub(super) fn push(&mut self, key: &[u8], name: &[u8], detail: &[u8]) -> io::Result<u64> {
         if self.entries == 0 || self.key != key {
             self.key.clear();
             self.key.extend_from_slice(key);
@@ -45,12 +42,11 @@ impl Log {
             self.tail.extend_from_slice(&u32::try_from(key.len()).map_err(io::Error::other)?.to_le_bytes());
             self.tail.extend_from_slice(key);
         }
-        let stat = encode(stat);
         self.tail.push(ENTRY);
         self.tail.extend_from_slice(&u16::try_from(name.len()).map_err(io::Error::other)?.to_le_bytes());
-        self.tail.push(u8::try_from(stat.len()).map_err(io::Error::other)?);
+        self.tail.push(u8::try_from(detail.len()).map_err(io::Error::other)?);
         self.tail.extend_from_slice(name);
-        self.tail.extend_from_slice(&stat);
+        self.tail.extend_from_slice(detail);
         self.entries += 1;
         if self.tail.len() >= MEMORY {
             if self.file.is_none() {
@@ -64,8 +60,8 @@ impl Log {
         Ok(self.entries - 1)
     }
 
-    /// Tells of all entries: their numbers, their own keys, their metadata.
-    pub(super) fn read(&self, mut each: impl FnMut(u64, &[u8], &Stat) -> io::Result<()>) -> io::Result<()> {
+    /// Tells of all entries: their numbers, their own keys, what is known of them.
+    pub(super) fn read(&self, mut each: impl FnMut(u64, &[u8], &[u8]) -> io::Result<()>) -> io::Result<()> {
         let mut written = match &self.file {
             Some(file) => Some(file.try_clone()?),
             None => None,
@@ -75,7 +71,7 @@ impl Log {
         }
         let written: Box<dyn Read> = written.map_or(Box::new(io::empty()), |file| Box::new(file));
         let mut input = BufReader::with_capacity(MEMORY, written).chain(self.tail.as_slice());
-        let (mut key, mut name, mut stat) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut key, mut name, mut detail) = (Vec::new(), Vec::new(), Vec::new());
         let mut entries = 0;
         while entries < self.entries {
             let mut head = [0; 1];
@@ -91,9 +87,9 @@ impl Log {
             input.read_exact(&mut lengths)?;
             name.resize(usize::from(u16::from_le_bytes([lengths[0], lengths[1]])), 0);
             input.read_exact(&mut name)?;
-            stat.resize(usize::from(lengths[2]), 0);
-            input.read_exact(&mut stat)?;
-            each(entries, &own_key(&key, &name), &decode(&stat).0)?;
+            detail.resize(usize::from(lengths[2]), 0);
+            input.read_exact(&mut detail)?;
+            each(entries, &own_key(&key, &name), &detail)?;
             entries += 1;
         }
         Ok(())
@@ -107,16 +103,16 @@ mod tests {
     #[test]
     fn everything_comes_back_in_its_order() {
         let mut log = Log::new(&Spill::new(None));
-        let entry = |i: u64| (format!("\0\0\0dir{}", i / 7), format!("name {i}"), Stat { ino: i, ..Stat::default() });
+        let entry = |i: u64| (format!("\0\0\0dir{}", i / 7), format!("name {i}"), i.to_string());
         for i in 0..60_000 {
             let (key, name, stat) = entry(i);
-            assert_eq!(log.push(key.as_bytes(), name.as_bytes(), &stat).unwrap(), i);
+            assert_eq!(log.push(key.as_bytes(), name.as_bytes(), stat.as_bytes()).unwrap(), i);
         }
         assert!(log.file.is_some() && !log.tail.is_empty());
         let mut next = 0;
         log.read(|ordinal, key, stat| {
             let (dir, name, expected) = entry(next);
-            assert_eq!((ordinal, key, *stat), (next, format!("{dir}\0{name}").as_bytes(), expected));
+            assert_eq!((ordinal, key, stat), (next, format!("{dir}\0{name}").as_bytes(), expected.as_bytes()));
             next += 1;
             Ok(())
         })

@@ -3,10 +3,10 @@
 use std::fs::{create_dir, create_dir_all, remove_dir_all, remove_file, write};
 use std::path::Path;
 
-use pwalk_testkit::{TempTree, without_dac_override};
+use pwalk_testkit::{TempTree, is_root, without_dac_override};
 
 use super::{diff, scan, told};
-use crate::common::{PWALK, json_lines, ledger_path, oracle, pwalk, run};
+use crate::common::{PWALK, in_mounts_of_thread, json_lines, ledger_path, oracle, pwalk, run};
 
 /// A tree with a directory that can be closed.
 fn tree() -> TempTree {
@@ -147,4 +147,89 @@ fn what_is_no_scan_is_refused() {
         assert!(ran.stdout.is_empty());
     }
     run(&mut pwalk(["diff", "one"])).expect(2);
+}
+
+#[test]
+fn a_file_that_nobody_looked_for_may_still_be_where_it_was() {
+    let place = tree();
+    let root = place.path().join("tree");
+    let before = place.path().join("a.parquet");
+    scan(&root, &before);
+    // Another name of a file in a directory that is closed now; one of a file that is not, and a directory that moved out.
+    std::fs::hard_link(root.join("closed/sub/file"), root.join("open/link")).unwrap();
+    std::fs::rename(root.join("open/sub/file"), root.join("open/moved")).unwrap();
+    create_dir(root.join("closed/dir")).unwrap();
+    chmod("000", &root.join("closed"));
+    let ran = run(without_dac_override(PWALK).args(["diff", "--json"]).arg(&before).arg(&root)).expect(3);
+    let changes = types(&ran, &root);
+    for expected in ["added /open/link", "moved /open/moved", "unseen /closed/sub/file"] {
+        assert!(changes.contains(&expected.to_owned()), "{expected}: {changes:?}");
+    }
+    chmod("755", &root.join("closed"));
+}
+
+#[test]
+fn what_is_deeper_or_mounted_over_was_not_looked_at() {
+    let place = tree();
+    let root = place.path().join("tree");
+    let before = place.path().join("a.parquet");
+    scan(&root, &before);
+    let ran = diff(["--depth".as_ref(), "1".as_ref(), before.as_os_str(), root.as_os_str()]).expect(1);
+    assert_eq!(types(&ran, &root), ["unseen /closed/sub/file", "unseen /open/sub/file"]);
+    if !is_root() {
+        return;
+    }
+    in_mounts_of_thread(|| {
+        let closed = root.join("closed");
+        oracle("mount", ["-t", "tmpfs", "none", closed.to_str().unwrap()]);
+        let ran = diff(["-x".as_ref(), before.as_os_str(), root.as_os_str()]).expect(1);
+        let changes = types(&ran, &root);
+        assert!(changes.contains(&"unseen /closed/sub/file".to_owned()), "{changes:?}");
+        assert!(!changes.iter().any(|change| change.starts_with("removed")), "{changes:?}");
+        // Who looks into it is told that it is another file system.
+        let ran = diff([&before, &root]).expect(1);
+        assert!(ran.stderr.contains("/closed is on another device"), "{}", ran.stderr);
+    });
+}
+
+#[test]
+fn what_is_no_scan_or_was_damaged_is_said() {
+    let place = tree();
+    let root = place.path().join("tree");
+    let [before, fewer, snappy, csv] =
+        ["a.parquet", "fewer.parquet", "snappy.parquet", "a.csv"].map(|name| place.path().join(name));
+    scan(&root, &before);
+    let python = |script: &str, target: &Path| {
+        let ran = crate::common::python().args(["-c", script]).arg(&before).arg(target).output().unwrap();
+        assert!(ran.status.success(), "{}", ran.stderr.escape_ascii());
+    };
+    // With its metadata, and without a row.
+    python(
+        "import sys, pyarrow.parquet as pq; t = pq.read_table(sys.argv[1]); pq.write_table(t.slice(1), sys.argv[2])",
+        &fewer,
+    );
+    let ran = diff([&fewer, &root]).expect(3);
+    assert!(ran.stderr.contains("not as many rows"), "{}", ran.stderr);
+    python(
+        "import sys, pyarrow.parquet as pq; pq.write_table(pq.read_table(sys.argv[1]), sys.argv[2], compression='snappy')",
+        &snappy,
+    );
+    assert!(told(&diff([&snappy, &root]).expect(0)).is_empty());
+    run(pwalk(["report", "-q", "-o"]).arg(&csv).arg(&root)).expect(0);
+    let ran = diff([&csv, &root]).expect(3);
+    assert!(ran.stderr.contains("only scans in Parquet"), "{}", ran.stderr);
+    let fifo = place.path().join("fifo");
+    oracle("mkfifo", [&fifo]);
+    assert!(diff([&fifo, &root]).expect(3).stderr.contains("it is no file"));
+    let ran = run(pwalk(["diff", "-o", "x.csv.zst"]).arg(&before).arg(&root)).expect(2);
+    assert!(ran.stderr.contains("x.csv.zst"), "{}", ran.stderr);
+    // A link to a scan has the ledger of the scan.
+    chmod("000", &root.join("closed"));
+    let partial = place.path().join("partial.parquet");
+    run(without_dac_override(PWALK).args(["report", "-q", "-o"]).arg(&partial).arg(&root)).expect(1);
+    let link = place.subdir("elsewhere").join("link.parquet");
+    std::os::unix::fs::symlink(&partial, &link).unwrap();
+    let ran = diff([&before, &link]).expect(3);
+    assert!(!ran.stderr.contains("ledger is not beside"), "{}", ran.stderr);
+    chmod("755", &root.join("closed"));
 }

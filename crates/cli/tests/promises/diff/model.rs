@@ -9,20 +9,20 @@ use super::Told;
 
 /// What the kernel says of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     id: (u64, Option<std::time::SystemTime>),
-    is_dir: bool,
+    pub(crate) is_dir: bool,
     kind: u32,
-    size: u64,
+    pub(crate) size: u64,
     mtime: (i64, i64),
     rights: (u32, u32, u32),
     ctime: (i64, i64),
 }
 
-pub(super) type World = BTreeMap<Vec<u8>, Seen>;
+pub(crate) type World = BTreeMap<Vec<u8>, Seen>;
 
 /// A tree, by path.
-pub(super) fn look(root: &Path) -> World {
+pub(crate) fn look(root: &Path) -> World {
     let mut world = World::new();
     let mut dirs = vec![root.to_owned()];
     let seen = |path: &Path| {
@@ -61,7 +61,7 @@ fn within<'p>(path: &'p [u8], dir: &[u8]) -> Option<&'p [u8]> {
 }
 
 /// What changed.
-pub(super) fn changes(old: &World, new: &World) -> Told {
+pub(crate) fn changes(old: &World, new: &World) -> Told {
     let mut told = Told::new();
     let mut say = |path: &[u8], what: &str, from: Option<&[u8]>| {
         told.insert((path.to_vec(), what.to_owned()), from.map(<[u8]>::to_vec));

@@ -1,0 +1,408 @@
+//! What a run adds to a catalog, put together.
+//!
+//! ```text
+//! comparing ─► rows, changes ─┐
+//!        └─► files to read ─► digests ─┴─► by directory and name ─► one row, one change ─► keeper
+//! ```
+//!
+//! A row says what is there from now on; the row that said so before is gone. What the content of a file is becomes known later than that it
+//! changed, and by other threads, so all of it is sorted once more, into the order in which catalogs keep it, and joined there.
+
+use std::io;
+use std::mem::discriminant;
+
+use pwalk_fs::Kind;
+use pwalk_scan::Stat;
+
+use crate::TrackError;
+use crate::change::{Change, ChangeType, Confidence, Counts};
+use crate::entry::{Detail, Hashed, Kept, decode, encode, encode_kept, kind};
+use crate::fingerprint::Fingerprint;
+use crate::key::{Roots, above, own_key};
+use crate::side::Reading;
+use crate::sort::{Merged, Sorter};
+use crate::tell::{Entry, Told};
+
+/// A file that was changed at most so long before it was read may have been changed again without its times showing it, in nanoseconds: clocks
+/// tick, those of servers go wrong, and some file systems keep two seconds only.
+const RACY: i64 = 2_000_000_000;
+
+/// What is said of one name, in this order.
+const CHANGE: u8 = b'c';
+const DIGEST: u8 = b'd';
+const GONE: u8 = b'g';
+const ROW: u8 = b'r';
+
+/// Which files are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fingerprints {
+    /// None; what is known of files that did not change is kept.
+    #[default]
+    None,
+    /// What is new and what may have other content than it had.
+    New,
+    /// Every file: what differs although its times and size do not is told as rotten.
+    All,
+}
+
+/// Who is told what to read.
+pub(crate) trait Wanting {
+    /// Has a file read, if there is a digest of it so that the two can be compared: what comes of it is recorded with the same key.
+    fn want(&mut self, key: &[u8], stat: &Stat, known: Option<&Fingerprint>) -> io::Result<()>;
+}
+
+/// Takes what comparing tells.
+pub(crate) struct Recorder<'a> {
+    items: Sorter,
+    gone: Sorter,
+    mode: Fingerprints,
+    wanting: &'a mut dyn Wanting,
+}
+
+/// The name under which something is sorted.
+fn tagged(key: &[u8], tag: u8) -> (&[u8], Vec<u8>) {
+    let dir = above(key).unwrap_or(key);
+    let name = key.get(dir.len() + 1..).unwrap_or_default();
+    (dir, [name, &[0, tag]].concat())
+}
+
+/// Adds the digest of a file, or that it could not be read.
+pub(crate) fn record_digest(
+    items: &mut Sorter,
+    key: &[u8],
+    fingerprint: Option<Fingerprint>,
+    at: i64,
+) -> io::Result<()> {
+    let (dir, name) = tagged(key, DIGEST);
+    let mut digest = Vec::new();
+    if let Some(fingerprint) = fingerprint {
+        fingerprint.encode(&mut digest);
+    }
+    items.push(dir, &name, &[&at.to_le_bytes(), &digest])
+}
+
+impl<'a> Recorder<'a> {
+    pub(crate) fn new(mode: Fingerprints, memory: usize, reading: &Reading, wanting: &'a mut dyn Wanting) -> Self {
+        Self {
+            items: Sorter::new(memory, &reading.spill),
+            gone: Sorter::new(memory / 4, &reading.spill),
+            mode,
+            wanting,
+        }
+    }
+
+    /// That is all.
+    pub(crate) fn finish(self) -> Recorded {
+        Recorded { items: self.items, gone: self.gone }
+    }
+}
+
+/// What comparing told.
+pub(crate) struct Recorded {
+    items: Sorter,
+    gone: Sorter,
+}
+
+impl Recorded {
+    /// Everything in order, with the digests.
+    pub(crate) fn with(self, mut digests: Vec<Sorter>, scan: Moment) -> io::Result<Contents> {
+        digests.push(self.items);
+        Ok(Contents { items: Merged::all(digests)?, gone: Merged::all(vec![self.gone])?, scan })
+    }
+}
+
+/// Whether the content may be another.
+fn is_suspect(old: Option<&Detail>, new: &Stat) -> bool {
+    let is_same =
+        |old: &Stat| old.size == new.size && old.mtime == new.mtime && old.ino == new.ino && kind(old) == kind(new);
+    old.is_none_or(|old| !is_same(&old.stat))
+}
+
+/// Whether the content may be another than the digest that is known, although size and time of change are not: who writes can set them back, but not the
+/// inode's time.
+fn is_doubtful(old: &Detail, new: &Stat) -> bool {
+    old.kept.is_some_and(|kept| kept.is_racy || (kept.hashed.is_some() && old.stat.ctime != new.ctime))
+}
+
+impl Told for Recorder<'_> {
+    fn change(&mut self, key: &[u8], change: &Change<'_>) -> io::Result<()> {
+        let (dir, name) = tagged(key, CHANGE);
+        let head = [
+            u8::try_from(change.change_type as usize).unwrap_or(0),
+            u8::try_from(change.confidence as usize).unwrap_or(0),
+            u8::from(change.old.is_some())
+                | u8::from(change.new.is_some()) << 1
+                | u8::from(change.old_path.is_some()) << 2,
+        ];
+        let hashed = change.old_fingerprint.map(|fingerprint| Hashed { fingerprint, at: 0 });
+        let kept = hashed.map(|hashed| Kept { place: 0, is_racy: false, hashed: Some(hashed) });
+        let old = change.old.map(|stat| encode_kept(&Detail { stat: *stat, kept })).unwrap_or_default();
+        let new = change.new.map(encode);
+        let new = new.as_deref().unwrap_or_default();
+        self.items.push(dir, &name, &[&head, &old, new, change.old_path.unwrap_or_default()])
+    }
+
+    fn entry(&mut self, key: &[u8], entry: Entry<'_>) -> io::Result<()> {
+        let (old, new, is_same) = match entry {
+            Entry::Gone { old } => {
+                let (dir, name) = tagged(key, GONE);
+                self.items.push(dir, &name, &[])?;
+                return self.gone(old);
+            }
+            Entry::There { old, new } => (old, new, false),
+            Entry::Same { old } => (Some(old), &old.stat, true),
+        };
+        let is_file = kind(new) == Kind::File;
+        let wants = is_file
+            && match self.mode {
+                Fingerprints::None => false,
+                Fingerprints::New => is_suspect(old, new) || old.is_some_and(|old| is_doubtful(old, new)),
+                Fingerprints::All => true,
+            };
+        if is_same && !wants {
+            return Ok(());
+        }
+        old.map_or(Ok(()), |old| self.gone(old))?;
+        if wants {
+            // What is the same is compared with what it was, whatever is asked for now.
+            let known = old.filter(|old| !is_suspect(Some(old), new)).and_then(Detail::fingerprint);
+            self.wanting.want(key, new, known.as_ref())?;
+        }
+        let (dir, name) = tagged(key, ROW);
+        let was = old.map(encode_kept).unwrap_or_default();
+        self.items.push(dir, &name, &[&[u8::from(old.is_some())], &was, &encode(new)])
+    }
+}
+
+impl Recorder<'_> {
+    /// The row that was read is no more.
+    fn gone(&mut self, old: &Detail) -> io::Result<()> {
+        old.kept.map_or(Ok(()), |kept| self.gone.push(&kept.place.to_be_bytes(), b"", &[]))
+    }
+}
+
+/// When a run was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// When it began, in nanoseconds since 1970.
+    pub(crate) started: i64,
+}
+
+/// Who keeps it.
+pub(crate) trait Keeper {
+    /// What is there from now on, in the order of directories and names.
+    fn row(&mut self, row: &NewRow<'_>) -> Result<(), TrackError>;
+    /// What changed, in the same order.
+    fn change(&mut self, change: &Change<'_>) -> Result<(), TrackError>;
+    /// What is there no more, in the same order. What has another row in its place is not told of.
+    fn removed(&mut self, path: &[u8]) -> Result<(), TrackError>;
+    /// The same, and what has other rows now: rows that are no more, in the order of their places.
+    fn gone(&mut self, place: u64) -> Result<(), TrackError>;
+}
+
+/// A row of the state.
+pub(crate) struct NewRow<'a> {
+    pub(crate) path: &'a [u8],
+    pub(crate) stat: &'a Stat,
+    pub(crate) is_racy: bool,
+    pub(crate) hashed: Option<Hashed>,
+}
+
+/// All that a run adds.
+pub(crate) struct Contents {
+    items: Merged,
+    gone: Merged,
+    scan: Moment,
+}
+
+/// What is known of one name.
+#[derive(Default)]
+struct Said {
+    changes: Vec<Vec<u8>>,
+    row: Option<Vec<u8>>,
+    is_gone: bool,
+    /// That it was read, when, and what came of it.
+    digest: Option<(i64, Option<Fingerprint>)>,
+}
+
+impl Contents {
+    /// Hands it all over, once, and counts the changes.
+    pub(crate) fn hand_over(
+        mut self,
+        roots: &Roots,
+        reading: &Reading,
+        keeper: &mut dyn Keeper,
+    ) -> Result<Counts, TrackError> {
+        let failed = |why| reading.spilled(why);
+        let mut counts = Counts::default();
+        let mut name: Vec<u8> = Vec::new();
+        while self.items.next_group().map_err(failed)? {
+            if reading.cancel.is_cancelled() {
+                return Err(TrackError::Interrupted);
+            }
+            let dir = self.items.key().to_vec();
+            let mut said: Option<Said> = None;
+            while let Some((tagged, payload)) = self.items.item() {
+                let (tag, this) =
+                    tagged.split_last().map_or((0, tagged), |(tag, rest)| (*tag, &rest[..rest.len() - 1]));
+                if said.is_none() || name != this {
+                    if let Some(said) = said.take() {
+                        self.scan.settle(&said, &roots.path(&own_key(&dir, &name)), &mut counts, keeper)?;
+                    }
+                    name.clear();
+                    name.extend_from_slice(this);
+                }
+                said.get_or_insert_default().add(tag, payload);
+                self.items.advance().map_err(failed)?;
+            }
+            if let Some(said) = said {
+                self.scan.settle(&said, &roots.path(&own_key(&dir, &name)), &mut counts, keeper)?;
+            }
+        }
+        while self.gone.next_group().map_err(failed)? {
+            keeper.gone(self.gone.key().try_into().map_or(0, u64::from_be_bytes))?;
+        }
+        Ok(counts)
+    }
+}
+
+impl Said {
+    fn add(&mut self, tag: u8, payload: &[u8]) {
+        match tag {
+            CHANGE => self.changes.push(payload.to_vec()),
+            ROW => self.row = Some(payload.to_vec()),
+            GONE => self.is_gone = true,
+            DIGEST => {
+                let at = payload.get(..8).and_then(|at| at.try_into().ok()).map_or(0, i64::from_le_bytes);
+                self.digest = Some((at, payload.get(8..).and_then(Fingerprint::decode)));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Moment {
+    /// Says of one name what there is to say.
+    fn settle(self, said: &Said, path: &[u8], counts: &mut Counts, keeper: &mut dyn Keeper) -> Result<(), TrackError> {
+        let mut content = Content::default();
+        if let Some(row) = &said.row {
+            let (old, length) = if row[0] == 1 { decode(&row[1..]) } else { (Detail::default(), 0) };
+            let old = (row[0] == 1).then_some(old);
+            let new = decode(&row[1 + length..]).0.stat;
+            content = self.content(old.as_ref(), &new, said.digest);
+            let Content { hashed, is_racy, .. } = content;
+            keeper.row(&NewRow { path, stat: &new, is_racy, hashed })?;
+            if let (Some(rotten), Some(old)) = (content.rotten, &old) {
+                let change = Change {
+                    change_type: ChangeType::Bitrot,
+                    path,
+                    old_path: None,
+                    old: Some(&old.stat),
+                    new: Some(&new),
+                    old_fingerprint: old.fingerprint(),
+                    new_fingerprint: Some(rotten),
+                    confidence: Confidence::Certain,
+                };
+                counts.add(&change);
+                keeper.change(&change)?;
+            } else if let (true, true, Some(old)) = (said.changes.is_empty(), content.is_other, &old) {
+                // Its times did not tell.
+                let change = Change {
+                    change_type: ChangeType::Modified,
+                    path,
+                    old_path: None,
+                    old: Some(&old.stat),
+                    new: Some(&new),
+                    old_fingerprint: old.fingerprint(),
+                    new_fingerprint: content.hashed.map(|hashed| hashed.fingerprint),
+                    confidence: Confidence::Certain,
+                };
+                counts.add(&change);
+                keeper.change(&change)?;
+            }
+        }
+        if said.is_gone && said.row.is_none() {
+            keeper.removed(path)?;
+        }
+        for change in &said.changes {
+            tell(change, path, &content, counts, keeper)?;
+        }
+        Ok(())
+    }
+
+    /// What is to be known of the content.
+    fn content(self, old: Option<&Detail>, new: &Stat, digest: Option<(i64, Option<Fingerprint>)>) -> Content {
+        let was = old.and_then(|old| old.kept).filter(|_| !is_suspect(old, new));
+        let Some((at, read)) = digest else {
+            return Content {
+                hashed: was.and_then(|was| was.hashed),
+                // What was read before is to be read again, when files are read again.
+                is_racy: old.is_some_and(|old| is_doubtful(old, new) || (was.is_none() && old.fingerprint().is_some())),
+                ..Content::default()
+            };
+        };
+        let is_racy = new.mtime.max(new.ctime) >= self.started.saturating_sub(RACY);
+        let Some(read) = read else {
+            // Next time.
+            return Content { hashed: was.and_then(|was| was.hashed), is_racy: true, ..Content::default() };
+        };
+        let known =
+            was.and_then(|was| was.hashed).filter(|known| discriminant(&known.fingerprint) == discriminant(&read));
+        let is_other = known.is_some_and(|known| known.fingerprint != read);
+        let is_settled = was.is_some_and(|was| !was.is_racy) && old.is_some_and(|old| old.stat.ctime == new.ctime);
+        if is_other && is_settled {
+            // Read it was: the next time it is others' turn.
+            let hashed = known.map(|known| Hashed { at, ..known });
+            return Content { hashed, is_racy: false, is_other, rotten: Some(read) };
+        }
+        Content { hashed: Some(Hashed { fingerprint: read, at }), is_racy, is_other, rotten: None }
+    }
+}
+
+/// What is to be known of the content of a file.
+#[derive(Default)]
+struct Content {
+    hashed: Option<Hashed>,
+    is_racy: bool,
+    /// It is not what it was.
+    is_other: bool,
+    /// What it is, although nothing changed it.
+    rotten: Option<Fingerprint>,
+}
+
+/// Tells of a change that was recorded.
+fn tell(
+    payload: &[u8],
+    path: &[u8],
+    content: &Content,
+    counts: &mut Counts,
+    keeper: &mut dyn Keeper,
+) -> Result<(), TrackError> {
+    let [change_type, confidence, flags, rest @ ..] = payload else { return Ok(()) };
+    let next = |rest: &mut &[u8]| {
+        let (detail, length) = decode(rest);
+        *rest = rest.get(length..).unwrap_or_default();
+        detail
+    };
+    let mut rest = rest;
+    let old = (flags & 1 != 0).then(|| next(&mut rest));
+    let new = (flags & 2 != 0).then(|| next(&mut rest).stat);
+    let change_type = ChangeType::ALL[usize::from(*change_type).min(ChangeType::ALL.len() - 1)];
+    let change = Change {
+        // Rights are not all that changed.
+        change_type: if change_type == ChangeType::Metadata && content.is_other {
+            ChangeType::Modified
+        } else {
+            change_type
+        },
+        path,
+        old_path: (flags & 4 != 0).then_some(rest),
+        old: old.as_ref().map(|old| &old.stat),
+        new: new.as_ref(),
+        old_fingerprint: old.as_ref().and_then(Detail::fingerprint),
+        new_fingerprint: new.and(content.hashed).map(|hashed| hashed.fingerprint),
+        confidence: Confidence::ALL[usize::from(*confidence).min(Confidence::ALL.len() - 1)],
+    };
+    counts.add(&change);
+    keeper.change(&change)
+}

@@ -1,0 +1,260 @@
+//! Changes, counted: by time, and by directory, user, group or extension.
+//!
+//! Growth is what was added and what changed files grew by, less what was removed; a directory's own size is the file system's business and does not count. What
+//! moved is where it is now; moves are counted, and add nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, BinaryArray, Date32Array, Int64Array, RecordBatch, StringArray, UInt64Array};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use jiff::civil::{Date, Weekday};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+use pwalk_fs::Accounts;
+use pwalk_scan::{Stat, extension, path_text};
+
+use super::{Catalog, ChangeFilter};
+use crate::TrackError;
+use crate::change::{Change, ChangeType};
+use crate::key::Roots;
+
+/// What is reported.
+#[derive(Clone, Debug, Default)]
+pub struct ReportOptions {
+    /// Of which changes.
+    pub filter: ChangeFilter,
+    /// For each of these.
+    pub period: Option<Period>,
+    /// And for each of these.
+    pub by: Option<Group>,
+    /// Directories below the root by which is grouped, from 1.
+    pub depth: Option<u32>,
+}
+
+/// A stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Period {
+    /// From midnight to midnight, where the machine is.
+    Day,
+    /// From Monday to Sunday.
+    Week,
+}
+
+/// What changes are put together by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// The directories in the root.
+    Dir,
+    /// The owner.
+    User,
+    /// The group.
+    Group,
+    /// What follows the last `.` of the name.
+    Extension,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReportRow {
+    /// The first day of the period, `2026-01-31`, if there are periods.
+    pub period: Option<String>,
+    /// The directory, user, group or extension, if there are any.
+    pub group: Option<Vec<u8>>,
+    /// What is new, and its bytes.
+    pub added: (u64, u64),
+    /// What may have other content, and its bytes now.
+    pub modified: (u64, u64),
+    /// What is gone, and its bytes.
+    pub removed: (u64, u64),
+    /// What has another path.
+    pub moved: u64,
+    /// Of what only rights, owner or times are other.
+    pub metadata: u64,
+    /// What nobody could look at.
+    pub unseen: u64,
+    /// What is rotten.
+    pub bitrot: u64,
+    /// Bytes that there are more, or less.
+    pub growth: i64,
+}
+
+/// A report: a row for each period and group in which something changed.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// By period, and within one by group.
+    pub rows: Vec<ReportRow>,
+    /// All of them together.
+    pub total: ReportRow,
+    /// Runs that it is about.
+    pub runs: u64,
+}
+
+pub(super) fn report(catalog: &mut Catalog, options: &ReportOptions) -> Result<Report, TrackError> {
+    let accounts = Accounts::default();
+    let mut rows: BTreeMap<(Option<String>, Option<Vec<u8>>), ReportRow> = BTreeMap::new();
+    let mut total = ReportRow::default();
+    let mut runs = 0;
+    let mut last = None;
+    let mut period = None;
+    let mut roots = Roots::new([]);
+    catalog.changes(&options.filter, &mut |run, change| {
+        if last != Some(run.id) {
+            last = Some(run.id);
+            runs += 1;
+            period = options.period.map(|period| period.of(run.finished));
+            roots = Roots::new([run.root.clone()]);
+        }
+        let group = options.by.map(|by| by.of(change, &roots, options.depth.unwrap_or(1), &accounts));
+        let row = rows.entry((period.clone(), group)).or_default();
+        row.add(change);
+        total.add(change);
+        Ok(())
+    })?;
+    let named = |((period, group), row)| ReportRow { period, group, ..row };
+    Ok(Report { rows: rows.into_iter().map(named).collect(), total, runs })
+}
+
+impl Report {
+    /// The columns of [`Self::batch`].
+    pub fn schema() -> SchemaRef {
+        let numbers = NUMBERS.map(|name| Field::new(name, DataType::UInt64, false));
+        let mut fields = vec![
+            Field::new("period", DataType::Date32, true),
+            Field::new("group", DataType::Utf8, true),
+            Field::new("group_bytes", DataType::Binary, true),
+        ];
+        fields.extend(numbers);
+        fields.insert(9, Field::new("growth_bytes", DataType::Int64, false));
+        Arc::new(Schema::new(fields))
+    }
+
+    /// The rows as Arrow has them; the bytes of a group stand there where its text is not all of them.
+    ///
+    /// # Errors
+    /// None that anybody could do anything about: the columns do not fit together.
+    pub fn batch(&self) -> Result<RecordBatch, ArrowError> {
+        let rows = || self.rows.iter();
+        let texts = || rows().map(|row| row.group.as_deref().map(path_text));
+        let group: StringArray = texts().map(|text| text.map(|(text, _)| text)).collect();
+        let exact = |row: &ReportRow| row.group.clone().filter(|group| path_text(group).1.is_some());
+        let numbers = |row: &ReportRow| {
+            let [added, modified, removed] = [row.added, row.modified, row.removed];
+            let sums = [added.0, added.1, modified.0, modified.1, removed.0, removed.1];
+            let [moved, metadata, unseen, bitrot] = [row.moved, row.metadata, row.unseen, row.bitrot];
+            (sums, [moved, metadata, unseen, bitrot])
+        };
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(rows().map(|row| row.period.as_deref().and_then(day)).collect::<Date32Array>()),
+            Arc::new(group),
+            Arc::new(rows().map(exact).collect::<BinaryArray>()),
+        ];
+        for column in 0..6 {
+            columns.push(Arc::new(rows().map(|row| numbers(row).0[column]).collect::<UInt64Array>()));
+        }
+        columns.push(Arc::new(rows().map(|row| row.growth).collect::<Int64Array>()));
+        for column in 0..4 {
+            columns.push(Arc::new(rows().map(|row| numbers(row).1[column]).collect::<UInt64Array>()));
+        }
+        RecordBatch::try_new(Self::schema(), columns)
+    }
+}
+
+/// Columns of numbers but for the growth, which may be less than nothing.
+const NUMBERS: [&str; 10] = [
+    "added",
+    "added_bytes",
+    "modified",
+    "modified_bytes",
+    "removed",
+    "removed_bytes",
+    "moved",
+    "metadata",
+    "unseen",
+    "bitrot",
+];
+
+/// `2026-01-31` as days since 1970.
+fn day(text: &str) -> Option<i32> {
+    let date: Date = text.parse().ok()?;
+    Some(date.since(Date::constant(1970, 1, 1)).ok()?.get_days())
+}
+
+impl ReportRow {
+    fn add(&mut self, change: &Change<'_>) {
+        let size = |stat: Option<&Stat>| {
+            let stat = stat.filter(|stat| !crate::entry::kind(stat).is_dir());
+            stat.map_or(0, |stat| stat.size.max(0))
+        };
+        let (old, new) = (size(change.old), size(change.new));
+        let more = |of: &mut (u64, u64), bytes: i64| {
+            of.0 += 1;
+            of.1 += bytes.cast_unsigned();
+        };
+        match change.change_type {
+            ChangeType::Added => {
+                more(&mut self.added, new);
+                self.growth += new;
+            }
+            ChangeType::Removed => {
+                more(&mut self.removed, old);
+                self.growth -= old;
+            }
+            ChangeType::Modified => {
+                more(&mut self.modified, new);
+                self.growth += new - old;
+            }
+            ChangeType::Moved => {
+                self.moved += 1;
+                self.growth += new - old;
+            }
+            ChangeType::Metadata => self.metadata += 1,
+            ChangeType::Unseen => self.unseen += 1,
+            ChangeType::Bitrot => self.bitrot += 1,
+        }
+    }
+}
+
+impl Period {
+    /// The first day of the one that a time is in.
+    fn of(self, time: i64) -> String {
+        let Ok(time) = Timestamp::from_nanosecond(time.into()) else { return String::new() };
+        let date = Zoned::new(time, TimeZone::system()).date();
+        let date = match self {
+            Self::Day => date,
+            Self::Week if date.weekday() == Weekday::Monday => date,
+            Self::Week => date.nth_weekday(-1, Weekday::Monday).unwrap_or(date),
+        };
+        date.to_string()
+    }
+}
+
+impl Group {
+    fn of(self, change: &Change<'_>, roots: &Roots, depth: u32, accounts: &Accounts) -> Vec<u8> {
+        let stat = change.new.or(change.old).copied().unwrap_or_default();
+        match self {
+            Self::Dir => directory(change, roots, depth),
+            Self::User => accounts.user(stat.uid).unwrap_or_else(|| stat.uid.to_string()).into_bytes(),
+            Self::Group => accounts.group(stat.gid).unwrap_or_else(|| stat.gid.to_string()).into_bytes(),
+            Self::Extension if change.kind().is_dir() => Vec::new(),
+            Self::Extension => {
+                let name = change.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+                extension(name).to_vec()
+            }
+        }
+    }
+}
+
+/// The directory so far below the root that something is in, or the root.
+fn directory(change: &Change<'_>, roots: &Roots, depth: u32) -> Vec<u8> {
+    let Some((root, below)) = roots.below(change.path) else { return change.path.to_vec() };
+    // What is no directory is in the one above it.
+    let end =
+        if change.kind().is_dir() { below.len() } else { below.iter().rposition(|byte| *byte == b'/').unwrap_or(0) };
+    let mut path = roots.paths()[root].clone();
+    let components = below[..end].split(|byte| *byte == b'/').filter(|name| !name.is_empty());
+    for name in components.take(usize::try_from(depth).unwrap_or(usize::MAX)) {
+        pwalk_engine::join(&mut path, name);
+    }
+    path
+}
