@@ -9,10 +9,11 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use pwalk_fs::{
-    ACCESS_ACL, Errno, Freshness, Kind, Meta, Time, mount_of, open_quiet, set_attribute, set_mode, set_owner, stat_fd,
-    stat_quick,
+    ACCESS_ACL, Errno, Freshness, Kind, Meta, TICK, Time, is_surely_named, mount_of, open_quiet, set_attribute,
+    set_mode, set_owner, stat_fd, stat_quick,
 };
 
 use super::access::{Access, CAPABILITY, SET_IDS, acl_of};
@@ -82,31 +83,37 @@ pub(crate) enum Found {
     AsItShould,
 }
 
+/// A pinned inode.
+#[derive(Clone, Copy)]
+pub(crate) struct Pin<'a> {
+    pub(crate) fd: BorrowedFd<'a>,
+    /// A moment before it was pinned.
+    pub(crate) before: Time,
+    /// The mount of the directory that it was found in, if it was by its name in one.
+    pub(crate) mount: Option<u64>,
+}
+
 /// Makes sure that what is pinned is what was decided on, as it was. `seen` is its last change then, if it is known: an inode that
 /// was not touched since need not be asked for more.
-pub(crate) fn check(
-    fd: BorrowedFd<'_>,
-    change: &Change,
-    seen: Option<Time>,
-    linked: Linked,
-    mount: Option<u64>,
-) -> Result<Found, Failure> {
+pub(crate) fn check(pin: Pin<'_>, change: &Change, seen: Option<Time>, linked: Linked) -> Result<Found, Failure> {
+    let Pin { fd, mount, .. } = pin;
     let look = refused("look at it");
+    let alone = !change.kind.is_dir() && linked == Linked::LeftAlone;
     if let Some(seen) = seen
         && change.before.acl.is_none()
     {
         let now = stat_quick(fd).map_err(&look)?;
         let untouched = (now.id(), now.ctime) == ((change.dev, change.ino), seen);
         if untouched && now.nlink == change.links && change.before.is_that_of(&now) {
-            return Ok(Found::AsItWas);
+            return if alone { pin.is_only_name_of(&now).map(|()| Found::AsItWas) } else { Ok(Found::AsItWas) };
         }
     }
     let now = stat_fd(fd, Freshness::Fresh).map_err(look)?;
     if !change.is_of(&now) || is_mounted_over(fd, &now, mount)? {
         return Err(Failure::Replaced);
     }
-    if !change.kind.is_dir() && now.nlink > 1 && linked == Linked::LeftAlone {
-        return Err(Failure::Linked);
+    if alone {
+        pin.is_only_name_of(&now)?;
     }
     let acl = acl_of(fd).map_err(refused("read its access control list"))?;
     let is = |access: &Access| access.is_that_of(&now) && access.acl == acl;
@@ -115,6 +122,28 @@ pub(crate) fn check(
         () if is(&change.after) => Ok(Found::AsItShould),
         () => Err(Failure::Changed),
     }
+}
+
+impl Pin<'_> {
+    /// That the file had no other name when `now` was read than the one it was pinned by.
+    ///
+    /// The count alone does not say it: what was pinned as a second name of somebody else's file has the count 1 as soon as that name is
+    /// removed. But a name that still stands after the count was read is the one that was counted. Where the kernel cannot say that it
+    /// stands, the file must not have been touched since before it was pinned: names that come and go move its `ctime`.
+    fn is_only_name_of(self, now: &Meta) -> Result<(), Failure> {
+        if now.nlink > 1 {
+            return Err(Failure::Linked);
+        }
+        let settled = || plus(now.ctime, TICK) < self.before;
+        if is_surely_named(self.fd) || settled() { Ok(()) } else { Err(Failure::Replaced) }
+    }
+}
+
+fn plus(time: Time, more: Duration) -> Time {
+    let nsec = u64::from(time.nsec) + u64::from(more.subsec_nanos());
+    let carry = nsec / 1_000_000_000;
+    let sec = time.sec.saturating_add_unsigned(more.as_secs() + carry);
+    Time { sec, nsec: u32::try_from(nsec % 1_000_000_000).unwrap_or(0) }
 }
 
 /// Whether a name leads to what is mounted there. `mount` is that of the directory it is in.
@@ -196,4 +225,63 @@ impl Content {
 
 fn look(fd: BorrowedFd<'_>) -> Result<Access, Failure> {
     stat_quick(fd).map(|now| Access::new(&now, None)).map_err(refused("look at it again"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use pwalk_fs::{change_time, pin};
+
+    use super::*;
+
+    /// Somebody else's file is linked into the tree while it is decided, and again while it is pinned; and at each look the link is
+    /// just gone, so that there is one name, as there was when it was decided.
+    #[test]
+    fn a_name_that_is_gone_does_not_count_as_the_only_one() {
+        let place = tempfile::tempdir().unwrap();
+        let other = place.path().join("not of the tree");
+        std::fs::write(&other, "").unwrap();
+        let tree = place.path().join("tree");
+        std::fs::create_dir(&tree).unwrap();
+        let dir = File::open(&tree).unwrap();
+        for name in [c"name", c"name (deleted)"] {
+            let path = tree.join(name.to_str().unwrap());
+            let before = change_time();
+            let decided = stat_fd(File::open(&other).unwrap(), Freshness::Fresh).unwrap();
+            std::fs::hard_link(&other, &path).unwrap();
+            let pinned = pin(dir.as_fd(), name).unwrap();
+            std::fs::remove_file(&path).unwrap();
+            let change = change_of(&decided);
+            let pin = Pin { fd: pinned.as_fd(), before, mount: Some(0) };
+            for seen in [None, Some(stat_fd(&pinned, Freshness::Fresh).unwrap().ctime)] {
+                assert_eq!(check(pin, &change, seen, Linked::LeftAlone), Err(Failure::Replaced), "{name:?}");
+            }
+            assert_eq!(check(pin, &change, None, Linked::Changed), Ok(Found::AsItWas));
+        }
+    }
+
+    /// A file of the tree may be called as the kernel calls what is gone.
+    #[test]
+    fn a_file_called_deleted_is_repaired() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::write(place.path().join("x (deleted)"), "").unwrap();
+        let dir = File::open(place.path()).unwrap();
+        let pinned = pin(dir.as_fd(), c"x (deleted)").unwrap();
+        let now = stat_fd(&pinned, Freshness::Fresh).unwrap();
+        let checked = |before| {
+            let pin = Pin { fd: pinned.as_fd(), before, mount: Some(0) };
+            check(pin, &change_of(&now), None, Linked::LeftAlone)
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(checked(plus(now.ctime, second)), Ok(Found::AsItWas));
+        assert_eq!(checked(now.ctime), Err(Failure::Replaced), "it may have been given its name this very moment");
+    }
+
+    fn change_of(meta: &Meta) -> Change {
+        let access = Access::new(meta, None);
+        let (dev, ino, birth, links) = (meta.dev, meta.ino, meta.btime, meta.nlink);
+        let after = Access { mode: 0o600, ..access.clone() };
+        Change { root: 0, path: Vec::new(), kind: meta.kind(), dev, ino, birth, links, before: access, after }
+    }
 }

@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pwalk_engine::{DirFd, Permits};
-use pwalk_fs::{Errno, Time, file_descriptor_limit, pin};
+use pwalk_fs::{Errno, Time, change_time, file_descriptor_limit, pin};
 
-use super::act::{Content, Failure, Found, Linked, check, make};
+use super::act::{Content, Failure, Found, Linked, Pin, check, make};
 use super::change::Change;
 use super::error::RepairError;
 use super::journal::Journal;
@@ -89,6 +89,8 @@ pub(crate) struct Works {
     syslog: Syslog,
     listener: Arc<dyn Listener>,
     limit: u64,
+    /// Before anything was pinned.
+    began: Time,
     waiting: Mutex<Waiting>,
     /// How large a group should be now.
     size: AtomicUsize,
@@ -129,6 +131,7 @@ impl Works {
             syslog: Syslog::open(),
             listener: Arc::clone(listener),
             limit,
+            began: change_time(),
             waiting: Mutex::default(),
             size: AtomicUsize::new(MOST / 8),
             held: AtomicUsize::new(0),
@@ -259,9 +262,11 @@ impl Works {
     /// Whether it was for us to change.
     fn try_one(&self, pending: &Pending) -> Result<bool, Failure> {
         let Pending { change, name, mount, seen, linked, .. } = pending;
+        let before = if name.is_some() { change_time() } else { self.began };
         let pinned = pending.pinned().map_err(|errno| Failure::Refused { what: "open it", errno })?;
         let fd = pinned.as_fd();
-        match check(fd, change, *seen, *linked, name.is_some().then_some(*mount))? {
+        let pin = Pin { fd, before, mount: name.is_some().then_some(*mount) };
+        match check(pin, change, *seen, *linked)? {
             Found::AsItWas => make(fd, change).map(|()| true),
             Found::AsItShould => Ok(false),
         }
