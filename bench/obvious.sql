@@ -5,17 +5,9 @@
 --
 -- It lives in a schema of its own beside a catalog with one root, whose state it starts from:
 --
---   psql -X -v ON_ERROR_STOP=1 -d URL -f obvious.sql          prints the time of the merge, its WAL, and what it found
+--   psql -X -A -t -q -d URL -f bench/obvious.sql      prints the time of the merge, and its WAL in bytes for each kind of change
 --
--- The same of the catalog, with the same changes on disk:
---
---   psql -Atc 'checkpoint' -c "select pg_current_wal_lsn()"   before
---   pwalk track scan ROOT --database URL                      the run
---   psql -Atc "select pg_size_pretty(pg_current_wal_lsn() - 'BEFORE'::pg_lsn)"   its WAL
---
--- and with log_min_duration_statement = 0 the server's log has the time of `select filesystem.publish_changes(…)`, which is
--- the merge. A checkpoint before each measurement makes both pay for whole pages. The first load is the first run of an
--- empty catalog: rows by its elapsed time.
+-- `cargo xtask bench track` runs it beside the catalog's own. A checkpoint before each makes both pay for whole pages.
 
 \set ON_ERROR_STOP on
 set jit = off;
@@ -80,5 +72,5 @@ union all
 select 2, file_path, 'removed', file_size_bytes, null, file_mtime, null from deleted;
 \timing off
 
-select pg_size_pretty(pg_current_wal_lsn() - :'before') as wal, change_type, count(*) from file_changes group by 2 order by 2;
+select pg_current_wal_lsn() - :'before' as wal, change_type, count(*) from file_changes group by 2 order by 2;
 drop schema obvious cascade;

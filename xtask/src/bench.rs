@@ -14,6 +14,7 @@ mod machine;
 mod memory;
 mod mount;
 mod peers;
+mod postgres;
 mod python;
 mod race;
 mod repair;
@@ -59,7 +60,7 @@ enum Suite {
     Copy,
     /// Comparing two scans, and the memory that takes
     Diff,
-    /// An unchanged tree, scanned again into a catalog
+    /// Catalogs: an unchanged tree scanned again; PostgreSQL: first load, log, merge; digests
     Track,
     /// 10,199 entries behind 1 ms an operation
     Latency,

@@ -62,6 +62,8 @@ pub(crate) const FOR_BENCHMARKS: &[Need] = &[
     program("time", "time"),
     program("timeout", "coreutils"),
     program("findmnt", "util-linux"),
+    Need { probe: Probe::PostgresServer, package: "postgresql" },
+    program("psql", "postgresql"),
 ];
 
 /// Makes sure that every need is met.

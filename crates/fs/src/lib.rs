@@ -32,8 +32,8 @@ mod usage;
 pub use accounts::Accounts;
 pub use acl::{ACCESS_ACL, Acl, AclEntry, AclTag, BadAcl, rwx};
 pub use change::{
-    TICK, attribute_at, attribute_of, change_time, is_surely_named, list_attributes, mount_of, open_quiet, path_of, pin,
-    pin_path, remove_attribute, set_attribute, set_mode, set_owner, set_times,
+    TICK, attribute_at, attribute_of, change_time, is_surely_named, list_attributes, mount_of, open_quiet, path_of,
+    pin, pin_path, remove_attribute, set_attribute, set_mode, set_owner, set_times,
 };
 pub use content::{
     Space, clone, copy_range, expect_all, forget_pages, go_to, next_data, read_at, send, set_length, space, sync,

@@ -290,7 +290,10 @@ fn tell(summary: &ScanSummary, json: bool, quiet: bool) -> anyhow::Result<Exit> 
     let out = Out::new();
     if json {
         let mut lines = Lines::new(&out);
-        lines.text(&run_json(run).to_string());
+        let mut object = run_json(run);
+        object["elapsed_seconds"] = summary.elapsed.as_secs_f64().into();
+        object["publish_seconds"] = summary.publishing.as_secs_f64().into();
+        lines.text(&object.to_string());
         lines.end();
         lines.flush();
     }

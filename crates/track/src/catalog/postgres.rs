@@ -9,7 +9,7 @@
 //!
 //! Nothing that decides what a change is happens here or on the server: the old state is read, compared where the directory is, and what differs is
 //! sent. So a run costs the server one pass over the rows, and writes as much as changed. Merging there, with the whole
-//! scan sent each time, was measured to take two hundred times as long (`obvious.sql`).
+//! scan sent each time, was measured to take two hundred times as long (`bench/obvious.sql`).
 //!
 //! One connection has the root's advisory lock from beginning to end, and publishes: if it is lost nothing can be published, and another may have
 //! the lock. Rows that were staged by a run that did not get there are removed by the next one.

@@ -82,6 +82,8 @@ pub struct ScanSummary {
     pub warnings: Vec<String>,
     /// How long it took.
     pub elapsed: Duration,
+    /// How long the last part of that took: putting what was found into the catalog.
+    pub publishing: Duration,
 }
 
 /// Now, in nanoseconds since 1970.
@@ -149,8 +151,10 @@ pub(super) fn scan(
         is_pruned: false,
     };
     let identity = identity.unwrap_or_default();
+    let publishing = Instant::now();
     let run = store.publish(Draft { root, identity, run }, contents, &roots, &reading)?;
-    Ok(ScanSummary { run, is_first: root.last_scan.is_none(), warnings, elapsed: begun.elapsed() })
+    let (is_first, publishing) = (root.last_scan.is_none(), publishing.elapsed());
+    Ok(ScanSummary { run, is_first, warnings, elapsed: begun.elapsed(), publishing })
 }
 
 /// Completes the ledger: how much could not be read.

@@ -123,8 +123,10 @@ pub(super) fn verify(
             vec![format!("{missed} of the files are not what the last scan saw, and were not compared; scan again")]
         }
     };
+    let publishing = Instant::now();
     let run = store.publish(Draft { root, identity, run }, contents, &roots, &reading)?;
-    Ok(ScanSummary { run, is_first: false, warnings, elapsed: begun.elapsed() })
+    let publishing = publishing.elapsed();
+    Ok(ScanSummary { run, is_first: false, warnings, elapsed: begun.elapsed(), publishing })
 }
 
 fn unknown(root: &Root) -> TrackError {
