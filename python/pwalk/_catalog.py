@@ -264,11 +264,15 @@ class Catalog:
     def errors(self, run: Run | int) -> list[Unread]:
         """What a run could not read, each with a path, what was being done, and why not."""
         is_bytes = isinstance(run, Run) and isinstance(run.root, bytes)
-        number = whole("run", run.id if isinstance(run, Run) else run, 1, _MOST)
-        return [Unread(*loss) for loss in self._open.errors(number or 0, is_bytes)]
+        return [Unread(*loss) for loss in self._open.errors(_run(run), is_bytes)]
 
     def changes(
-        self, since: Since | Run | None = None, path: Path | None = None, types: str | Sequence[str] | None = None
+        self,
+        since: Since | Run | None = None,
+        path: Path | None = None,
+        types: str | Sequence[str] | None = None,
+        *,
+        run: Run | int | None = None,
     ) -> CatalogRows:
         """What changed, as a stream for everything that reads Arrow.
 
@@ -278,14 +282,17 @@ class Catalog:
 
         *since*: changes of later runs than this one (a number or a ``Run``), or of runs after a time: ``"7d"``, ``"2026-01-31"``, a date or a
         datetime (without a zone: where this machine is). By default those of the last run of each root; 0: all.
-        *path*: only what is there and below it. *types*: only those of these types.
+        *run*: those of this run. *path*: only what is there and below it. *types*: only those of these types.
 
         The columns are ``run`` and those of ``pwalk diff -o changes.parquet``. Each reader reads anew; rows come run by run, and memory is
         bounded. Raises ``LookupError`` if changes that are asked for were pruned.
         """
+        if since is not None and run is not None:
+            raise ValueError("changes() takes since or run, not both")
         wanted = [types] if isinstance(types, str) else list(types or ())
-        text = f"{self!r}.changes({since!r}, {path!r}, {types!r})"
-        return self._open.changes(_when("since", since), None if path is None else _one("path", path), wanted, text)
+        text = f"{self!r}.changes({since!r}, {path!r}, {types!r}, run={run!r})"
+        when, only = _when("since", since), None if run is None else _run(run)
+        return self._open.changes(when, only, None if path is None else _one("path", path), wanted, text)
 
     def report(
         self,
@@ -365,6 +372,10 @@ def _noted(metadata: Mapping[str, str] | None) -> dict[str, str]:
         if not key or "=" in key:
             raise ValueError(f"metadata cannot have the key {key!r}")
     return noted
+
+
+def _run(run: Run | int) -> int:
+    return whole("run", run.id if isinstance(run, Run) else run, 1, _MOST) or 0
 
 
 def _when(what: str, since: Since | Run | None) -> tuple[bool, int] | None:

@@ -39,7 +39,12 @@ class CatalogPlace:
     def runs(self, root: str | bytes | None) -> list[dict[str, Any]]: ...
     def errors(self, run: int, is_bytes: bool) -> list[tuple[Any, str, str]]: ...
     def changes(
-        self, since: tuple[bool, int] | None, path: str | bytes | None, types: Sequence[str], text: str
+        self,
+        since: tuple[bool, int] | None,
+        run: int | None,
+        path: str | bytes | None,
+        types: Sequence[str],
+        text: str,
     ) -> CatalogRows: ...
     def report(
         self,

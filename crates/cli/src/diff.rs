@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use pwalk_scan::report::FileFormat;
 use pwalk_scan::{Error, Target, Verdict};
-use pwalk_track::{Change, ChangeType, ChangeWriter, Counts, DiffOptions, DiffSummary, Source, TrackError, json};
+use pwalk_track::{
+    Change, ChangeType, ChangeWriter, ChangesOf, Counts, DiffOptions, DiffSummary, Source, TrackError, json,
+};
 
 use crate::Exit;
 use crate::args::{ProgressMode, TreeArgs, Usage};
@@ -117,7 +119,7 @@ impl Changes {
     fn writer(&mut self) -> Result<&mut ChangeWriter, Error> {
         match &mut self.writer {
             Some(writer) => Ok(writer),
-            none => Ok(none.insert(ChangeWriter::create(&self.target, self.format)?)),
+            none => Ok(none.insert(ChangeWriter::create(&self.target, self.format, ChangesOf::One)?)),
         }
     }
 }
@@ -174,7 +176,7 @@ impl Teller {
     fn tell(&mut self, change: &Change<'_>) -> io::Result<()> {
         let went = match self {
             Self::File(file) => {
-                return file.writer().and_then(|writer| writer.write(change)).map_err(io::Error::other);
+                return file.writer().and_then(|writer| writer.write(0, change)).map_err(io::Error::other);
             }
             Self::Json(lines) => {
                 lines.text(&json(change).to_string());

@@ -14,8 +14,8 @@ use std::path::PathBuf;
 
 use pwalk_engine::{Cancel, Progress};
 use pwalk_track::{
-    Accepted, Catalog, ChangeFilter, ChangeType, Connection, FingerprintMode, Fingerprints, Group, Hashing, Keep,
-    Period, Place, ReportOptions, Run, ScanOptions, Since, TrackConfig, TrackError, VerifyOptions, known_path,
+    Accepted, Catalog, ChangeFilter, ChangeType, Connection, Group, Hashing, Keep, Period, Place, ReportOptions, Run,
+    ScanOptions, Since, TrackConfig, TrackError, VerifyOptions, known_path,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -124,18 +124,12 @@ impl CatalogPlace {
         let (names, root) = (Names::of(&root), bytes_of(&root)?);
         let (walk, exclude_patterns) = walking.walk()?;
         let cancel = walk.cancel.clone();
-        let mode: FingerprintMode = word("fingerprint", &wishes.fingerprint)?;
         let options = ScanOptions {
             walk,
             exclude_patterns,
-            fingerprints: match mode {
-                FingerprintMode::None => Fingerprints::None,
-                FingerprintMode::New | FingerprintMode::Sample => Fingerprints::New,
-                FingerprintMode::All => Fingerprints::All,
-            },
+            fingerprint: word("fingerprint", &wishes.fingerprint)?,
             hashing: Hashing {
                 hash: word("hash", &wishes.hash)?,
-                is_sample: mode == FingerprintMode::Sample,
                 threads: wishes.hash_threads,
                 max_bytes_per_sec: wishes.max_bytes_per_sec,
             },
@@ -211,11 +205,12 @@ impl CatalogPlace {
         &self,
         py: Python<'_>,
         since: Option<Moment>,
+        run: Option<u64>,
         path: Option<Bound<'_, PyAny>>,
         types: Vec<String>,
         text: String,
     ) -> PyResult<CatalogRows> {
-        let filter = filter(since, path, &types)?;
+        let filter = ChangeFilter { run, ..filter(since, path, &types)? };
         let (place, asked) = (self.place.clone(), filter.clone());
         self.ask(py, None, Stopped::Left, &Cancel::new(), move || place.open()?.has_changes(&asked))?;
         Ok(CatalogRows::new(Source::Changes { place: self.place.clone(), filter }, text))

@@ -10,6 +10,7 @@
 //! next state and a list of changes, in one step. So a catalog grows with what happens in a tree, not with the tree.
 
 mod batches;
+mod content;
 mod hashing;
 mod local;
 mod ordered;
@@ -41,7 +42,6 @@ use store::Store;
 pub use batches::EntryBatches;
 pub use hashing::Hashing;
 pub use place::{BadPlace, Place, known_path};
-pub use record::Fingerprints;
 pub use report::{Group, Period, Report, ReportOptions, ReportRow};
 pub use run::{BadSince, ChangeFilter, Run, RunKind, Since};
 pub use scan::{Accepted, ScanOptions, ScanSummary};
@@ -147,8 +147,7 @@ impl Catalog {
         run: u64,
         each: &mut dyn FnMut(&Loss<'_>) -> Result<(), TrackError>,
     ) -> Result<(), TrackError> {
-        let run = self.store.runs()?.into_iter().find(|of| of.id == run);
-        let run = run.ok_or_else(|| TrackError::Unknown("there is no such run; see `pwalk track runs`".to_owned()))?;
+        let run = self.store.runs()?.into_iter().find(|of| of.id == run).ok_or_else(|| no_run(run))?;
         self.store.errors(&run, each)
     }
 
@@ -177,14 +176,22 @@ impl Catalog {
 
     /// The runs that are asked for.
     fn asked(&mut self, filter: &ChangeFilter) -> Result<Vec<Run>, TrackError> {
-        let mut runs = self.store.runs()?;
+        let all = self.store.runs()?;
+        if let Some(run) = filter.run.filter(|run| !all.iter().any(|known| known.id == *run)) {
+            return Err(no_run(run));
+        }
+        let mut runs = all.clone();
         runs.retain(|run| {
-            filter.after.is_none_or(|since| since.is_before(run))
+            filter.after.is_none_or(|since| since.is_before(run, &all))
+                && filter.run.is_none_or(|only| only == run.id)
                 && filter.root.as_ref().is_none_or(|root| *root == run.root)
         });
-        match runs.iter().find(|run| run.is_pruned) {
+        match runs.iter().filter(|run| run.is_pruned).max_by_key(|run| run.finished) {
+            Some(run) if filter.run.is_some() => {
+                Err(TrackError::Unknown(format!("the changes of run {} were pruned", run.id)))
+            }
             Some(run) if filter.after.is_some() => Err(TrackError::Unknown(format!(
-                "the changes of run {} were pruned; ask for later ones with --since",
+                "changes up to run {0} were pruned; ask for those after it with --since {0}",
                 run.id
             ))),
             // Who asks for everything gets what there is.
@@ -278,16 +285,12 @@ impl Catalog {
     /// The run after which a root was as it was then.
     fn run_at(&mut self, root: &Root, at: Since) -> Result<u64, TrackError> {
         let mut runs = self.store.runs()?;
-        if let Since::Run(id) = at
-            && !runs.iter().any(|run| run.id == id)
-        {
-            return Err(TrackError::Unknown(format!("there is no run {id}; see `pwalk track runs`")));
-        }
-        runs.retain(|run| run.root == root.path);
-        let is_by_then = |run: &&Run| match at {
-            Since::Run(id) => run.id <= id,
-            Since::Time(time) => run.finished <= time,
+        let time = match at {
+            Since::Run(id) => runs.iter().find(|run| run.id == id).ok_or_else(|| no_run(id))?.finished,
+            Since::Time(time) => time,
         };
+        runs.retain(|run| run.root == root.path);
+        let is_by_then = |run: &&Run| run.finished <= time;
         let Some(run) = runs.iter().rfind(is_by_then) else {
             let what = format!("there is no run of {} by then", root.path.escape_ascii());
             return Err(TrackError::Unknown(match runs.first() {
@@ -304,13 +307,18 @@ impl Catalog {
     /// Forgets what old runs found, but never how things are. How many runs were forgotten.
     ///
     /// # Errors
-    /// The catalog cannot be read or written, or a root is being scanned.
+    /// The catalog cannot be read or written, or a root is being scanned, and the others are done.
     pub fn prune(&mut self, keep: Keep, cancel: &Cancel) -> Result<u64, TrackError> {
-        let mut pruned = 0;
+        let (mut pruned, mut busy) = (0, None);
         for root in self.store.roots()? {
-            pruned += self.holding(&root.path, |catalog, root| catalog.prune_root(root, keep, cancel))?;
+            match self.holding(&root.path, |catalog, root| catalog.prune_root(root, keep, cancel)) {
+                Ok(count) => pruned += count,
+                // The others need not wait for it.
+                Err(locked @ TrackError::Locked { .. }) => busy = Some(locked),
+                Err(why) => return Err(why),
+            }
         }
-        Ok(pruned)
+        busy.map_or(Ok(pruned), Err)
     }
 
     fn prune_root(&mut self, root: &Root, keep: Keep, cancel: &Cancel) -> Result<u64, TrackError> {
@@ -350,6 +358,10 @@ impl Catalog {
         self.entries(path, at, cancel, &mut |entry| writer.write(&SegmentRow::of(entry)))?;
         writer.finish()
     }
+}
+
+fn no_run(run: u64) -> TrackError {
+    TrackError::Unknown(format!("there is no run {run}; see `pwalk track runs`"))
 }
 
 /// The path that a catalog knows a directory by: absolute, and without links if it is there.

@@ -1,6 +1,7 @@
 //! What changed: one entry, and how.
 
 use std::fmt;
+use std::str::FromStr;
 
 use pwalk_fs::Kind;
 use pwalk_scan::Stat;
@@ -47,6 +48,14 @@ impl ChangeType {
     /// The one with this name.
     pub fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|of| of.name() == name)
+    }
+}
+
+impl FromStr for ChangeType {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::of(name).ok_or("a change is added, removed, modified, metadata, moved, unseen or bitrot")
     }
 }
 

@@ -34,44 +34,12 @@ use std::str::FromStr;
 use config::{FileFormat, Value, ValueKind};
 
 use crate::connection::{PostgresSection, SslMode};
+use crate::fingerprint::FingerprintMode;
 use crate::{Hash, Password};
 use ini::{Ini, has_percent};
 use values::Section;
 
 pub use values::parse_bytes;
-
-/// Which files are hashed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FingerprintMode {
-    /// None.
-    #[default]
-    None,
-    /// Those that are new or may have changed.
-    New,
-    /// All.
-    All,
-    /// Those that are new or may have changed, and of them samples only.
-    Sample,
-}
-
-impl FingerprintMode {
-    /// All of them, by their names.
-    pub const NAMES: [&str; 4] = ["none", "new", "all", "sample"];
-}
-
-impl FromStr for FingerprintMode {
-    type Err = &'static str;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        match name {
-            "none" => Ok(Self::None),
-            "new" => Ok(Self::New),
-            "all" => Ok(Self::All),
-            "sample" => Ok(Self::Sample),
-            _ => Err("fingerprint is none, new, all or sample"),
-        }
-    }
-}
 
 /// How much a run's log says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -107,7 +107,8 @@ pub enum TrackError {
     },
     /// More than half is gone.
     #[error(
-        "{removed} of {entries} entries of {root} are gone; nothing was recorded. If that is so, say --accept-mass-delete"
+        "{removed} of {entries} entries of {root} are gone{}; nothing was recorded. If that is so, say --accept-mass-delete",
+        hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default()
     )]
     MassDelete {
         /// The root, for people.
@@ -116,6 +117,8 @@ pub enum TrackError {
         removed: u64,
         /// How many there were.
         entries: u64,
+        /// What may be why.
+        hint: Option<String>,
     },
     /// A catalog does not know what is asked for.
     #[error("{0}")]

@@ -38,6 +38,9 @@ pub enum Hash {
 }
 
 impl Hash {
+    /// All of them, by their names.
+    pub const NAMES: [&str; 2] = ["blake3", "xxh3"];
+
     /// `blake3` or `xxh3`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -61,6 +64,39 @@ impl FromStr for Hash {
             "blake3" => Ok(Self::Blake3),
             "xxh3" => Ok(Self::Xxh3),
             _ => Err("a hash is blake3 or xxh3"),
+        }
+    }
+}
+
+/// Which files are hashed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FingerprintMode {
+    /// None.
+    #[default]
+    None,
+    /// Those that are new or may have changed.
+    New,
+    /// All.
+    All,
+    /// Those that are new or may have changed, and of them samples only.
+    Sample,
+}
+
+impl FingerprintMode {
+    /// All of them, by their names.
+    pub const NAMES: [&str; 4] = ["none", "new", "all", "sample"];
+}
+
+impl FromStr for FingerprintMode {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "none" => Ok(Self::None),
+            "new" => Ok(Self::New),
+            "all" => Ok(Self::All),
+            "sample" => Ok(Self::Sample),
+            _ => Err("fingerprint is none, new, all or sample"),
         }
     }
 }

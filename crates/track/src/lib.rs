@@ -29,19 +29,18 @@ mod tell;
 mod write;
 
 pub use catalog::{
-    Accepted, BadPlace, BadSince, Catalog, ChangeFilter, Entry, EntryBatches, Fingerprints, Group, Hashing, Keep,
-    Period, Place, Report, ReportOptions, ReportRow, Run, RunKind, ScanOptions, ScanSummary, Since, VerifyOptions,
-    known_path,
+    Accepted, BadPlace, BadSince, Catalog, ChangeFilter, Entry, EntryBatches, Group, Hashing, Keep, Period, Place,
+    Report, ReportOptions, ReportRow, Run, RunKind, ScanOptions, ScanSummary, Since, VerifyOptions, known_path,
 };
 pub use change::{Change, ChangeType, Confidence, Counts};
-pub use config::{BadConfig, FingerprintMode, LogLevel, TrackConfig, parse_bytes};
+pub use config::{BadConfig, LogLevel, TrackConfig, parse_bytes};
 pub use connection::{BadConnection, Connection, Endpoint, Host, PostgresSection, SslMode};
 pub use diff::{DiffOptions, DiffSummary, MEMORY, run};
 pub use error::TrackError;
 pub use fingerprint::{
-    BadFingerprint, Bucket, Fingerprint, Hash, HashOptions, HashSink, Hasher, Hashers, Item, Outcome, PIECE, PIECES,
-    Rate, Stopped,
+    BadFingerprint, Bucket, Fingerprint, FingerprintMode, Hash, HashOptions, HashSink, Hasher, Hashers, Item, Outcome,
+    PIECE, PIECES, Rate, Stopped,
 };
 pub use password::Password;
 pub use side::{Facts, Source};
-pub use write::{ChangeBatches, ChangeWriter, json};
+pub use write::{ChangeBatches, ChangeWriter, ChangesOf, json, time};

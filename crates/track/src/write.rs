@@ -1,7 +1,7 @@
 //! Changes in files and as JSON.
 //!
 //! The same fields everywhere: what is old and what is new stand side by side, and are null where there is none. A path is text; where its bytes
-//! are not UTF-8 they stand beside it, in Parquet as bytes, else as base64.
+//! are not UTF-8 they stand beside it, in Parquet as bytes, else as base64. Changes of several runs have the run's number before them.
 
 mod batch;
 mod parquet;
@@ -17,8 +17,8 @@ use parquet::ParquetChanges;
 
 pub use batch::ChangeBatches;
 
-/// A time as text: RFC 3339 in UTC with nanoseconds.
-fn time(nanoseconds: i64) -> String {
+/// A time, in nanoseconds since 1970, as RFC 3339 in UTC.
+pub fn time(nanoseconds: i64) -> String {
     Timestamp::from_nanosecond(nanoseconds.into()).map_or_else(|_| String::new(), |time| format!("{time:.9}"))
 }
 
@@ -73,7 +73,19 @@ pub fn json(change: &Change<'_>) -> Value {
 }
 
 /// Writes changes to a file, which has its name when it is whole.
-pub struct ChangeWriter(Kind);
+pub struct ChangeWriter {
+    kind: Kind,
+    has_runs: bool,
+}
+
+/// Which changes a file is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangesOf {
+    /// Of one run, or of none.
+    One,
+    /// Of several runs: each change has the number of its run.
+    Runs,
+}
 
 enum Kind {
     Csv { lines: Box<csv::Writer<Vec<u8>>>, output: Output },
@@ -88,26 +100,30 @@ impl ChangeWriter {
     ///
     /// # Errors
     /// Its directory cannot be written to.
-    pub fn create(target: &Target, format: FileFormat) -> Result<Self, Error> {
+    pub fn create(target: &Target, format: FileFormat, of: ChangesOf) -> Result<Self, Error> {
         let output = Output::create(target)?;
-        Ok(Self(match format {
+        let has_runs = of == ChangesOf::Runs;
+        let kind = match format {
             FileFormat::Csv => {
                 let mut lines = csv::Writer::from_writer(Vec::new());
                 let names = fields(&NOTHING).into_iter().map(|(name, _)| name);
-                lines.write_record(names).map_err(|e| csv_error(&output, e))?;
+                lines
+                    .write_record(has_runs.then_some("run").into_iter().chain(names))
+                    .map_err(|e| csv_error(&output, e))?;
                 Kind::Csv { lines: Box::new(lines), output }
             }
-            FileFormat::Parquet => Kind::Parquet(Box::new(ParquetChanges::new(output)?)),
-        }))
+            FileFormat::Parquet => Kind::Parquet(Box::new(ParquetChanges::new(output, has_runs)?)),
+        };
+        Ok(Self { kind, has_runs })
     }
 
-    /// Adds a change.
+    /// Adds a change of a run, which matters only if this is of several.
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn write(&mut self, change: &Change<'_>) -> Result<(), Error> {
-        match &mut self.0 {
-            Kind::Parquet(parquet) => parquet.write(change),
+    pub fn write(&mut self, run: u64, change: &Change<'_>) -> Result<(), Error> {
+        match &mut self.kind {
+            Kind::Parquet(parquet) => parquet.write(run, change),
             Kind::Csv { lines, output } => {
                 let fields = fields(change);
                 let text = |(_, value): &(_, Value)| match value {
@@ -115,7 +131,8 @@ impl ChangeWriter {
                     Value::String(text) => text.clone(),
                     other => other.to_string(),
                 };
-                lines.write_record(fields.iter().map(text)).map_err(|e| csv_error(output, e))?;
+                let run = self.has_runs.then(|| run.to_string());
+                lines.write_record(run.into_iter().chain(fields.iter().map(text))).map_err(|e| csv_error(output, e))?;
                 if lines.get_ref().len() >= BLOCK { flush(lines, output) } else { Ok(()) }
             }
         }
@@ -126,7 +143,7 @@ impl ChangeWriter {
     /// # Errors
     /// It cannot be written.
     pub fn finish(self) -> Result<Written, Error> {
-        match self.0 {
+        match self.kind {
             Kind::Parquet(parquet) => parquet.finish(),
             Kind::Csv { mut lines, mut output } => {
                 flush(&mut lines, &mut output)?;

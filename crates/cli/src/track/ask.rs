@@ -1,4 +1,16 @@
-//! Sizes and labels on the command line.
+//! Words, sizes and labels on the command line.
+
+use std::str::FromStr;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+/// One of these names, as the library reads them.
+pub(super) fn one_of<T>(names: &[&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = &'static str> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names.iter().copied()).try_map(|name| name.parse())
+}
 
 /// A number of bytes: `4096`, `500M`, `2TiB`.
 pub(super) fn size(text: &str) -> Result<u64, String> {

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use jiff::Timestamp;
-use pwalk_track::{Catalog, ChangeFilter, LogLevel, Run, ScanSummary, Since, TrackConfig, TrackError, json};
+use pwalk_scan::Verdict;
+use pwalk_track::{Catalog, ChangeFilter, LogLevel, Run, ScanSummary, TrackConfig, TrackError, json};
 
 use crate::diff::counted;
 use crate::human::shown;
@@ -41,6 +42,10 @@ impl Log {
             LogLevel::Info => "info",
             LogLevel::Debug => "debug",
         };
+        self.write(name, text)
+    }
+
+    fn write(&mut self, name: &str, text: &str) -> anyhow::Result<()> {
         writeln!(self.file, "{:.3} {name} {text}", Timestamp::now())
             .with_context(|| format!("cannot write the log {}", self.path.display()))
     }
@@ -61,7 +66,9 @@ impl Log {
             self.changes(run, catalog, &mut failed)?;
         }
         self.line(LogLevel::Info, &format!("{} entries, {} bytes; {}", run.entries, run.bytes, counted(&run.counts)))?;
-        self.line(LogLevel::Error, &format!("{}: run {} of {}", run.verdict, run.id, shown(&run.root)))?;
+        // At every level.
+        let name = if run.verdict == Verdict::Complete { "info" } else { "error" };
+        self.write(name, &format!("{}: run {} of {}", run.verdict, run.id, shown(&run.root)))?;
         failed.map_or(Ok(()), Err)
     }
 
@@ -71,11 +78,7 @@ impl Log {
         catalog: &mut Catalog,
         failed: &mut Option<anyhow::Error>,
     ) -> Result<(), TrackError> {
-        let filter = ChangeFilter {
-            after: Some(Since::Run(run.id - 1)),
-            root: Some(run.root.clone()),
-            ..ChangeFilter::default()
-        };
+        let filter = ChangeFilter { run: Some(run.id), ..ChangeFilter::default() };
         catalog.changes(&filter, &mut |_, change| {
             *failed = failed.take().or_else(|| self.line(LogLevel::Debug, &json(change).to_string()).err());
             Ok(())

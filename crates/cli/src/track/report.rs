@@ -17,7 +17,8 @@ use crate::out::{Lines, Out};
 
 /// Count changes by day or week, and by directory, user, group or extension
 ///
-/// Growth is what was added and what changed files grew by, less what was removed. Directories' own sizes do not count. Days are those of this machine.
+/// Growth is what was added and what changed files grew by, less what was removed. Directories' own sizes do not count. What moved is counted where it is now, and
+/// adds nothing. Days are those of this machine.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   pwalk track report --daily
@@ -196,37 +197,6 @@ fn table(report: &Report, args: &ReportArgs) -> String {
     text
 }
 
-/// Names of the fields, for programs.
-const FIELDS: [&str; 11] = [
-    "added",
-    "added_bytes",
-    "modified",
-    "modified_bytes",
-    "removed",
-    "removed_bytes",
-    "growth_bytes",
-    "moved",
-    "metadata",
-    "unseen",
-    "bitrot",
-];
-
-fn values(row: &ReportRow) -> [Value; 11] {
-    [
-        row.added.0.into(),
-        row.added.1.into(),
-        row.modified.0.into(),
-        row.modified.1.into(),
-        row.removed.0.into(),
-        row.removed.1.into(),
-        row.growth.into(),
-        row.moved.into(),
-        row.metadata.into(),
-        row.unseen.into(),
-        row.bitrot.into(),
-    ]
-}
-
 fn row_json(row: &ReportRow) -> Value {
     let mut object = Map::new();
     object.insert("period".to_owned(), row.period.clone().into());
@@ -235,7 +205,7 @@ fn row_json(row: &ReportRow) -> Value {
     if let Some((_, Some(bytes))) = group {
         object.insert("group_bytes".to_owned(), bytes.into());
     }
-    object.extend(FIELDS.iter().map(|name| (*name).to_owned()).zip(values(row)));
+    object.extend(ReportRow::FIELDS.map(str::to_owned).into_iter().zip(row.values().map(Value::from)));
     Value::Object(object)
 }
 
@@ -246,11 +216,11 @@ fn rows_json(report: &Report) -> String {
 
 fn csv(report: &Report) -> anyhow::Result<String> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(["period", "group"].iter().chain(&FIELDS))?;
+    writer.write_record(["period", "group"].iter().chain(&ReportRow::FIELDS))?;
     for row in &report.rows {
         let group = row.group.as_deref().map_or_else(String::new, |group| path_text(group).0.into_owned());
         let mut record = vec![row.period.clone().unwrap_or_default(), group];
-        record.extend(values(row).iter().map(Value::to_string));
+        record.extend(row.values().map(|value| value.to_string()));
         writer.write_record(record)?;
     }
     Ok(String::from_utf8(writer.into_inner()?)?)

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use pwalk_engine::{Cancel, Threads};
 use pwalk_scan::Verdict;
 use pwalk_track::{
-    Accepted, Catalog, ChangeType, FingerprintMode, Fingerprints, Hash, Hashing, Keep, LogLevel, ScanOptions,
-    ScanSummary, Since, TrackConfig, TrackError, VerifyOptions,
+    Accepted, Catalog, ChangeType, FingerprintMode, Hash, Hashing, Keep, LogLevel, ScanOptions, ScanSummary, Since,
+    TrackConfig, TrackError, VerifyOptions,
 };
 
-use super::ask::{label, size};
+use super::ask::{label, one_of, size};
 use super::log::Log;
 use super::show::run_json;
 use super::{CatalogArgs, since};
@@ -40,13 +40,13 @@ pub(super) struct ScanArgs {
     /// Read files for digests of their content: none, new (what is new or seems changed), all (every file: tells bit rot), or sample
     /// (as new, but of large files only samples)
     /// [default: none]
-    #[arg(long, value_enum)]
-    fingerprint: Option<Fingerprint>,
+    #[arg(long, value_name = "MODE", value_parser = one_of::<FingerprintMode>(&FingerprintMode::NAMES))]
+    fingerprint: Option<FingerprintMode>,
     #[command(flatten)]
     hashing: HashArgs,
     /// The hash function for files that have no fingerprint yet; what has one is compared with that [default: blake3]
-    #[arg(long, value_enum)]
-    hash: Option<HashName>,
+    #[arg(long, value_name = "FUNCTION", value_parser = one_of::<Hash>(&Hash::NAMES))]
+    hash: Option<Hash>,
     /// Note something with the run (repeatable)
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     metadata: Vec<(String, String)>,
@@ -90,31 +90,6 @@ impl HashArgs {
             ..Hashing::default()
         }
     }
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum Fingerprint {
-    None,
-    New,
-    All,
-    Sample,
-}
-
-impl Fingerprint {
-    fn mode(self) -> FingerprintMode {
-        match self {
-            Self::None => FingerprintMode::None,
-            Self::New => FingerprintMode::New,
-            Self::All => FingerprintMode::All,
-            Self::Sample => FingerprintMode::Sample,
-        }
-    }
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug)]
-enum HashName {
-    Blake3,
-    Xxh3,
 }
 
 /// Read files again, and see whether they still are what they were
@@ -180,21 +155,11 @@ impl ScanArgs {
             exclude: config.exclude.clone(),
         };
         let (walk, exclude_patterns) = self.tree.options_over(cancel, defaults)?;
-        let mode = self.fingerprint.map(Fingerprint::mode).or(config.fingerprint).unwrap_or_default();
-        let hash = match self.hash {
-            Some(HashName::Blake3) => Hash::Blake3,
-            Some(HashName::Xxh3) => Hash::Xxh3,
-            None => config.hash.unwrap_or_default(),
-        };
         let options = ScanOptions {
             walk,
             exclude_patterns,
-            fingerprints: match mode {
-                FingerprintMode::None => Fingerprints::None,
-                FingerprintMode::New | FingerprintMode::Sample => Fingerprints::New,
-                FingerprintMode::All => Fingerprints::All,
-            },
-            hashing: Hashing { hash, is_sample: mode == FingerprintMode::Sample, ..self.hashing.hashing(config) },
+            fingerprint: self.fingerprint.or(config.fingerprint).unwrap_or_default(),
+            hashing: Hashing { hash: self.hash.or(config.hash).unwrap_or_default(), ..self.hashing.hashing(config) },
             metadata: config
                 .metadata
                 .iter()
@@ -215,7 +180,7 @@ pub(super) fn scan(args: &ScanArgs) -> anyhow::Result<Exit> {
     let show = Show::new(args.progress, args.quiet);
     show.raise_file_descriptor_limit();
     let mut log = Log::start(&config)?;
-    logged(&mut log, LogLevel::Info, || format!("scan {}: {:?}", path.display(), options.fingerprints))?;
+    logged(&mut log, LogLevel::Info, || format!("scan {}: {:?}", path.display(), options.fingerprint))?;
     let mut catalog = args.catalog.create(&config)?;
     let done = catalog.scan(&path, &options, &show);
     show.finish();

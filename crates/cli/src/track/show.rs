@@ -4,15 +4,18 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use pwalk_engine::Ended;
 use pwalk_scan::report::FileFormat;
 use pwalk_scan::{Target, path_text};
-use pwalk_track::{Change, ChangeFilter, ChangeType, ChangeWriter, Run, Since, TrackError, json, known_path};
+use pwalk_track::{
+    Change, ChangeFilter, ChangeType, ChangeWriter, ChangesOf, Run, Since, TrackError, json, known_path, time,
+};
 use serde_json::{Map, Value, json as value};
 
+use super::ask::one_of;
 use super::{CatalogArgs, since};
 use crate::Exit;
 use crate::diff::{check_name, counted, line};
@@ -56,12 +59,15 @@ pub(super) struct ChangesArgs {
     /// Those of runs after this one, or after this time: 12, 7d, 2026-01-31 [default: the last run of each directory]
     #[arg(long, value_name = "RUN|TIME", value_parser = since)]
     since: Option<Since>,
+    /// Those of this run
+    #[arg(long, value_name = "RUN", conflicts_with = "since")]
+    run: Option<u64>,
     /// Only what is at this path and below it
     #[arg(long, value_name = "SUBTREE")]
     path: Option<PathBuf>,
     /// Only changes of this type (repeatable)
-    #[arg(long = "type", value_name = "TYPE", value_enum)]
-    types: Vec<TypeName>,
+    #[arg(long = "type", value_name = "TYPE", value_parser = one_of::<ChangeType>(&ChangeType::ALL.map(ChangeType::name)))]
+    types: Vec<ChangeType>,
     /// Write the changes to a file instead: Parquet if it ends in .parquet, else CSV; `-` is CSV on standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<OsString>,
@@ -72,43 +78,12 @@ pub(super) struct ChangesArgs {
     catalog: CatalogArgs,
 }
 
-/// The types of changes.
-#[derive(ValueEnum, Clone, Copy, Debug)]
-pub(super) enum TypeName {
-    Added,
-    Removed,
-    Modified,
-    Metadata,
-    Moved,
-    Unseen,
-    Bitrot,
-}
-
-impl TypeName {
-    pub(super) fn of(self) -> ChangeType {
-        match self {
-            Self::Added => ChangeType::Added,
-            Self::Removed => ChangeType::Removed,
-            Self::Modified => ChangeType::Modified,
-            Self::Metadata => ChangeType::Metadata,
-            Self::Moved => ChangeType::Moved,
-            Self::Unseen => ChangeType::Unseen,
-            Self::Bitrot => ChangeType::Bitrot,
-        }
-    }
-}
-
 /// A time where the machine is: `2026-01-31 12:00:00`.
 pub(super) fn local(nanoseconds: i64) -> String {
     Timestamp::from_nanosecond(nanoseconds.into()).map_or_else(
         |_| String::new(),
         |time| time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
     )
-}
-
-/// A time for programs: RFC 3339 in UTC with nanoseconds.
-pub(super) fn utc(nanoseconds: i64) -> Value {
-    Timestamp::from_nanosecond(nanoseconds.into()).map_or(Value::Null, |time| format!("{time:.9}").into())
 }
 
 /// A run as a JSON object.
@@ -122,8 +97,8 @@ pub(super) fn run_json(run: &Run) -> Value {
         "run": run.id,
         "root": root,
         "kind": run.kind.name(),
-        "started": utc(run.started),
-        "finished": utc(run.finished),
+        "started": time(run.started),
+        "finished": time(run.finished),
         "verdict": run.verdict.to_string(),
         "entries": run.entries,
         "bytes": run.bytes,
@@ -180,7 +155,7 @@ pub(super) fn runs(args: &RunsArgs) -> anyhow::Result<Exit> {
 
 pub(super) fn errors(args: &ErrorsArgs) -> anyhow::Result<Exit> {
     let mut catalog = args.catalog.open()?;
-    let last = catalog.runs()?.last().map(|run| run.id);
+    let last = catalog.runs()?.iter().max_by_key(|run| run.finished).map(|run| run.id);
     let run = args.run.or(last).ok_or_else(|| TrackError::Unknown("the catalog has no runs yet".to_owned()))?;
     let out = Out::new();
     let mut lines = Lines::new(&out);
@@ -211,14 +186,16 @@ pub(super) fn changes(args: &ChangesArgs) -> anyhow::Result<Exit> {
     let mut catalog = args.catalog.open()?;
     let filter = ChangeFilter {
         after: args.since,
+        run: args.run,
         subtree: args.path.as_deref().map(known_path),
-        types: args.types.iter().map(|name| name.of()).collect(),
+        types: args.types.clone(),
         ..ChangeFilter::default()
     };
     // Without a time those of the last run of each directory.
-    let mut tell = |each: &mut dyn FnMut(&Run, &Change<'_>) -> Result<(), TrackError>| match args.since {
-        Some(_) => catalog.changes(&filter, each),
-        None => catalog.last_changes(&filter, each),
+    let is_last = args.since.is_none() && args.run.is_none();
+    let mut tell = |each: &mut dyn FnMut(&Run, &Change<'_>) -> Result<(), TrackError>| match is_last {
+        true => catalog.last_changes(&filter, each),
+        false => catalog.changes(&filter, each),
     };
     let out = Out::new();
     if let Some(output) = &args.output {
@@ -228,8 +205,8 @@ pub(super) fn changes(args: &ChangesArgs) -> anyhow::Result<Exit> {
             Target::Stdout => FileFormat::Csv,
             Target::File(path) => FileFormat::of(path),
         };
-        let mut writer = ChangeWriter::create(&target, format)?;
-        tell(&mut |_, change| Ok(writer.write(change)?))?;
+        let mut writer = ChangeWriter::create(&target, format, ChangesOf::Runs)?;
+        tell(&mut |run, change| Ok(writer.write(run.id, change)?))?;
         writer.finish()?;
         return Ok(Exit::Complete);
     }

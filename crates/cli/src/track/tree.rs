@@ -7,10 +7,10 @@ use pwalk_engine::Ended;
 use pwalk_find::format::symbolic;
 use pwalk_fs::{Accounts, Kind};
 use pwalk_scan::path_text;
-use pwalk_track::{Entry, Since, TrackError, known_path};
+use pwalk_track::{Entry, Since, TrackError, known_path, time};
 use serde_json::{Value, json as value};
 
-use super::show::{closed, local, utc};
+use super::show::{closed, local};
 use super::{CatalogArgs, since};
 use crate::Exit;
 use crate::human::{bytes, plural, say};
@@ -114,10 +114,10 @@ fn entry_json(entry: &Entry<'_>) -> Value {
         "uid": stat.uid,
         "gid": stat.gid,
         "inode": stat.ino,
-        "mtime": utc(stat.mtime),
-        "ctime": utc(stat.ctime),
+        "mtime": time(stat.mtime),
+        "ctime": time(stat.ctime),
         "fingerprint": entry.fingerprint.map(|fingerprint| fingerprint.to_string()),
-        "hashed_at": entry.hashed_at.map_or(Value::Null, utc),
+        "hashed_at": entry.hashed_at.map(time),
         "run": entry.run,
     });
     if let Some(bytes) = path_bytes {

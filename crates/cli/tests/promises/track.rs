@@ -2,6 +2,7 @@
 //!
 //! What changed is told once more by the naive model of the differences, and how a tree was by what was looked at then.
 
+mod asked;
 mod content;
 mod honest;
 mod kill;

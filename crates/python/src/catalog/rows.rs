@@ -91,9 +91,10 @@ impl Source {
                     reader.give(batches.push(run.id, change))
                 };
                 let mut catalog = place.open()?;
-                match filter.after {
-                    Some(_) => catalog.changes(&filter, each)?,
-                    None => catalog.last_changes(&filter, each)?,
+                if filter.after.is_none() && filter.run.is_none() {
+                    catalog.last_changes(&filter, each)?;
+                } else {
+                    catalog.changes(&filter, each)?;
                 }
                 reader.give(batches.take())
             }

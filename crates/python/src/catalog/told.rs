@@ -50,8 +50,9 @@ pub(super) fn failure(py: Python<'_>, error: &TrackError, asked: Option<(&[u8], 
     let text = error.to_string();
     match error {
         TrackError::OtherRoot { root, why } => refused(py, &format!("{root} {why}"), "accept_new_root"),
-        TrackError::MassDelete { root, removed, entries } => {
-            refused(py, &format!("{removed} of {entries} entries of {root} are gone"), "accept_mass_delete")
+        TrackError::MassDelete { root, removed, entries, hint } => {
+            let hint = hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            refused(py, &format!("{removed} of {entries} entries of {root} are gone{hint}"), "accept_mass_delete")
         }
         TrackError::Locked { .. } => PyBlockingIOError::new_err(text),
         TrackError::Unknown(why) => PyLookupError::new_err(why.replace("--since", "since=")),

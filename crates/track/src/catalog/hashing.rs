@@ -10,7 +10,9 @@ use pwalk_scan::{Ledger, LedgerEntry, Stat};
 use super::record::{Wanting, record_digest};
 use super::scan::now;
 use crate::TrackError;
-use crate::fingerprint::{Fingerprint, Hash, HashOptions, HashSink, Hashers, Item, Outcome, PIECE, PIECES, Rate};
+use crate::fingerprint::{
+    Fingerprint, FingerprintMode, Hash, HashOptions, HashSink, Hashers, Item, Outcome, PIECE, PIECES, Rate,
+};
 use crate::key::Roots;
 use crate::side::Reading;
 use crate::sort::Sorter;
@@ -20,8 +22,6 @@ use crate::sort::Sorter;
 pub struct Hashing {
     /// With which hash function.
     pub hash: Hash,
-    /// Whether of large files only samples are read.
-    pub is_sample: bool,
     /// In how many threads; none: as many as there are cores.
     pub threads: Option<usize>,
     /// Bytes a second, of all threads together.
@@ -30,7 +30,7 @@ pub struct Hashing {
 
 impl Default for Hashing {
     fn default() -> Self {
-        Self { hash: Hash::Blake3, is_sample: false, threads: None, max_bytes_per_sec: None }
+        Self { hash: Hash::Blake3, threads: None, max_bytes_per_sec: None }
     }
 }
 
@@ -39,12 +39,12 @@ pub(super) struct Readers<'a> {
     root: Vec<u8>,
     roots: Roots,
     options: HashOptions,
-    /// What is asked for where there is nothing to compare with.
+    /// The hash function, and whether samples are enough, where there is nothing to compare with.
     kind: (Hash, bool),
     ledger: &'a Arc<Ledger>,
     reading: &'a Reading,
     counted: Arc<Counted>,
-    started: Vec<(Hash, bool, Hashers<Wanted, Sink>)>,
+    started: Vec<((Hash, bool), Hashers<Wanted, Sink>)>,
     failed: Option<TrackError>,
 }
 
@@ -87,7 +87,7 @@ const MEMORY: usize = 2 << 20;
 impl<'a> Readers<'a> {
     pub(super) fn new(
         root: &[u8],
-        hashing: &Hashing,
+        (mode, hashing): (FingerprintMode, &Hashing),
         cancel: &Cancel,
         ledger: &'a Arc<Ledger>,
         reading: &'a Reading,
@@ -96,13 +96,12 @@ impl<'a> Readers<'a> {
             root: root.to_vec(),
             roots: Roots::new([root.to_vec()]),
             options: HashOptions {
-                hash: hashing.hash,
-                is_sample: hashing.is_sample,
                 threads: hashing.threads.unwrap_or_else(|| pwalk_fs::cores().count),
                 rate: hashing.max_bytes_per_sec.map(|most| Arc::new(Rate::new(most))),
                 cancel: cancel.clone(),
+                ..HashOptions::default()
             },
-            kind: (hashing.hash, hashing.is_sample),
+            kind: (hashing.hash, mode == FingerprintMode::Sample),
             ledger,
             reading,
             counted: Arc::default(),
@@ -111,10 +110,9 @@ impl<'a> Readers<'a> {
         }
     }
 
-    /// The threads that make digests as they are asked for now.
-    fn hashers(&mut self) -> Result<&Hashers<Wanted, Sink>, TrackError> {
-        let kind = (self.options.hash, self.options.is_sample);
-        let at = match self.started.iter().position(|(hash, is_sample, _)| (*hash, *is_sample) == kind) {
+    /// The threads that make digests of this kind.
+    fn hashers(&mut self, kind: (Hash, bool)) -> Result<&Hashers<Wanted, Sink>, TrackError> {
+        let at = match self.started.iter().position(|(started, _)| *started == kind) {
             Some(at) => at,
             None => {
                 let sink = || Sink {
@@ -124,19 +122,19 @@ impl<'a> Readers<'a> {
                     counted: Arc::clone(&self.counted),
                     roots: self.roots.clone(),
                 };
-                let hashers = Hashers::new(&self.root, &self.options, sink)?;
-                self.started.push((kind.0, kind.1, hashers));
+                let options = HashOptions { hash: kind.0, is_sample: kind.1, ..self.options.clone() };
+                self.started.push((kind, Hashers::new(&self.root, &options, sink)?));
                 self.started.len() - 1
             }
         };
-        Ok(&self.started[at].2)
+        Ok(&self.started[at].1)
     }
 
     /// Waits for all of them: the digests, and how many files and bytes were read.
     pub(super) fn finish(self) -> Result<(Vec<Sorter>, Read), TrackError> {
         let mut digests = Vec::new();
         let mut failed = self.failed;
-        for (_, _, hashers) in self.started {
+        for (_, hashers) in self.started {
             for sink in hashers.finish() {
                 if let Some(why) = sink.failed {
                     failed.get_or_insert(self.reading.spilled(why));
@@ -156,13 +154,12 @@ impl<'a> Readers<'a> {
 impl Wanting for Readers<'_> {
     fn want(&mut self, key: &[u8], stat: &Stat, known: Option<&Fingerprint>) -> io::Result<()> {
         let kind = known.map_or(self.kind, |known| (known.hash(), known.is_sample()));
-        (self.options.hash, self.options.is_sample) = kind;
         let path = self.roots.path(key);
         let below = self.roots.below(&path).map(|(_, below)| below.to_vec()).unwrap_or_default();
         let size = u64::try_from(stat.size).unwrap_or(0);
-        let bytes = if self.options.is_sample { size.min(PIECES * PIECE) } else { size };
+        let bytes = if kind.1 { size.min(PIECES * PIECE) } else { size };
         let item = Item { key: Wanted { key: key.to_vec(), bytes }, path: below, stat: *stat };
-        let sent = match self.hashers() {
+        let sent = match self.hashers(kind) {
             Ok(hashers) => hashers.send(item),
             Err(why) => {
                 let told = why.to_string();

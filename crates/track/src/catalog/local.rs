@@ -38,7 +38,7 @@ use crate::TrackError;
 use crate::change::Change;
 use crate::key::Roots;
 use crate::side::{Bits, Facts, Opened, Reading, Side, StateRows, read};
-use crate::write::ChangeWriter;
+use crate::write::{ChangeWriter, ChangesOf};
 use book::{Book, Publication, Segment, SegmentKind};
 
 /// A catalog in a directory.
@@ -260,7 +260,7 @@ impl Store for LocalStore {
         if plan.is_due {
             (added, removed) = self.compacted(root, &added, &plan, run.id, None, reading)?;
         }
-        self.book.publish(&Publication {
+        run.finished = self.book.publish(&Publication {
             root: root.id,
             identity: &identity,
             run: &run,
@@ -342,9 +342,11 @@ impl Keeper for Writer<'_> {
     fn change(&mut self, change: &Change<'_>) -> Result<(), TrackError> {
         let mut writer = match self.changes.take() {
             Some(writer) => writer,
-            None => ChangeWriter::create(&Target::File(self.changes_path.clone()), FileFormat::Parquet)?,
+            None => {
+                ChangeWriter::create(&Target::File(self.changes_path.clone()), FileFormat::Parquet, ChangesOf::One)?
+            }
         };
-        writer.write(change)?;
+        writer.write(self.run, change)?;
         self.changes = Some(writer);
         Ok(())
     }

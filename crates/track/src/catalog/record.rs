@@ -9,41 +9,25 @@
 //! changed, and by other threads, so all of it is sorted once more, into the order in which catalogs keep it, and joined there.
 
 use std::io;
-use std::mem::discriminant;
 
 use pwalk_fs::Kind;
 use pwalk_scan::Stat;
 
+use super::content::{Content, is_doubtful, is_suspect};
 use crate::TrackError;
 use crate::change::{Change, ChangeType, Confidence, Counts};
 use crate::entry::{Detail, Hashed, Kept, decode, encode, encode_kept, kind};
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Fingerprint, FingerprintMode};
 use crate::key::{Roots, above, own_key};
 use crate::side::Reading;
 use crate::sort::{Merged, Sorter};
 use crate::tell::{Entry, Told};
-
-/// A file that was changed at most so long before it was read may have been changed again without its times showing it, in nanoseconds: clocks
-/// tick, those of servers go wrong, and some file systems keep two seconds only.
-const RACY: i64 = 2_000_000_000;
 
 /// What is said of one name, in this order.
 const CHANGE: u8 = b'c';
 const DIGEST: u8 = b'd';
 const GONE: u8 = b'g';
 const ROW: u8 = b'r';
-
-/// Which files are read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Fingerprints {
-    /// None; what is known of files that did not change is kept.
-    #[default]
-    None,
-    /// What is new and what may have other content than it had.
-    New,
-    /// Every file: what differs although its times and size do not is told as rotten.
-    All,
-}
 
 /// Who is told what to read.
 pub(crate) trait Wanting {
@@ -55,7 +39,7 @@ pub(crate) trait Wanting {
 pub(crate) struct Recorder<'a> {
     items: Sorter,
     gone: Sorter,
-    mode: Fingerprints,
+    mode: FingerprintMode,
     wanting: &'a mut dyn Wanting,
 }
 
@@ -82,7 +66,7 @@ pub(crate) fn record_digest(
 }
 
 impl<'a> Recorder<'a> {
-    pub(crate) fn new(mode: Fingerprints, memory: usize, reading: &Reading, wanting: &'a mut dyn Wanting) -> Self {
+    pub(crate) fn new(mode: FingerprintMode, memory: usize, reading: &Reading, wanting: &'a mut dyn Wanting) -> Self {
         Self {
             items: Sorter::new(memory, &reading.spill),
             gone: Sorter::new(memory / 4, &reading.spill),
@@ -104,24 +88,11 @@ pub(crate) struct Recorded {
 }
 
 impl Recorded {
-    /// Everything in order, with the digests.
-    pub(crate) fn with(self, mut digests: Vec<Sorter>, scan: Moment) -> io::Result<Contents> {
+    /// Everything in order, with the digests. `started` is when the run began, in nanoseconds since 1970.
+    pub(crate) fn with(self, mut digests: Vec<Sorter>, started: i64) -> io::Result<Contents> {
         digests.push(self.items);
-        Ok(Contents { items: Merged::all(digests)?, gone: Merged::all(vec![self.gone])?, scan })
+        Ok(Contents { items: Merged::all(digests)?, gone: Merged::all(vec![self.gone])?, started })
     }
-}
-
-/// Whether the content may be another.
-fn is_suspect(old: Option<&Detail>, new: &Stat) -> bool {
-    let is_same =
-        |old: &Stat| old.size == new.size && old.mtime == new.mtime && old.ino == new.ino && kind(old) == kind(new);
-    old.is_none_or(|old| !is_same(&old.stat))
-}
-
-/// Whether the content may be another than the digest that is known, although size and time of change are not: who writes can set them back, but not the
-/// inode's time.
-fn is_doubtful(old: &Detail, new: &Stat) -> bool {
-    old.kept.is_some_and(|kept| kept.is_racy || (kept.hashed.is_some() && old.stat.ctime != new.ctime))
 }
 
 impl Told for Recorder<'_> {
@@ -155,9 +126,11 @@ impl Told for Recorder<'_> {
         let is_file = kind(new) == Kind::File;
         let wants = is_file
             && match self.mode {
-                Fingerprints::None => false,
-                Fingerprints::New => is_suspect(old, new) || old.is_some_and(|old| is_doubtful(old, new)),
-                Fingerprints::All => true,
+                FingerprintMode::None => false,
+                FingerprintMode::New | FingerprintMode::Sample => {
+                    is_suspect(old, new) || old.is_some_and(|old| is_doubtful(old, new))
+                }
+                FingerprintMode::All => true,
             };
         if is_same && !wants {
             return Ok(());
@@ -179,13 +152,6 @@ impl Recorder<'_> {
     fn gone(&mut self, old: &Detail) -> io::Result<()> {
         old.kept.map_or(Ok(()), |kept| self.gone.push(&kept.place.to_be_bytes(), b"", &[]))
     }
-}
-
-/// When a run was.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
-    /// When it began, in nanoseconds since 1970.
-    pub(crate) started: i64,
 }
 
 /// Who keeps it.
@@ -212,7 +178,7 @@ pub(crate) struct NewRow<'a> {
 pub(crate) struct Contents {
     items: Merged,
     gone: Merged,
-    scan: Moment,
+    started: i64,
 }
 
 /// What is known of one name.
@@ -247,7 +213,7 @@ impl Contents {
                     tagged.split_last().map_or((0, tagged), |(tag, rest)| (*tag, &rest[..rest.len() - 1]));
                 if said.is_none() || name != this {
                     if let Some(said) = said.take() {
-                        self.scan.settle(&said, &roots.path(&own_key(&dir, &name)), &mut counts, keeper)?;
+                        said.settle(self.started, &roots.path(&own_key(&dir, &name)), &mut counts, keeper)?;
                     }
                     name.clear();
                     name.extend_from_slice(this);
@@ -256,7 +222,7 @@ impl Contents {
                 self.items.advance().map_err(failed)?;
             }
             if let Some(said) = said {
-                self.scan.settle(&said, &roots.path(&own_key(&dir, &name)), &mut counts, keeper)?;
+                said.settle(self.started, &roots.path(&own_key(&dir, &name)), &mut counts, keeper)?;
             }
         }
         while self.gone.next_group().map_err(failed)? {
@@ -279,95 +245,54 @@ impl Said {
             _ => {}
         }
     }
-}
 
-impl Moment {
-    /// Says of one name what there is to say.
-    fn settle(self, said: &Said, path: &[u8], counts: &mut Counts, keeper: &mut dyn Keeper) -> Result<(), TrackError> {
+    /// Says of the name what there is to say.
+    fn settle(
+        &self,
+        started: i64,
+        path: &[u8],
+        counts: &mut Counts,
+        keeper: &mut dyn Keeper,
+    ) -> Result<(), TrackError> {
         let mut content = Content::default();
-        if let Some(row) = &said.row {
+        if let Some(row) = &self.row {
             let (old, length) = if row[0] == 1 { decode(&row[1..]) } else { (Detail::default(), 0) };
             let old = (row[0] == 1).then_some(old);
             let new = decode(&row[1 + length..]).0.stat;
-            content = self.content(old.as_ref(), &new, said.digest);
+            content = Content::of(old.as_ref(), &new, self.digest, started);
             let Content { hashed, is_racy, .. } = content;
             keeper.row(&NewRow { path, stat: &new, is_racy, hashed })?;
-            if let (Some(rotten), Some(old)) = (content.rotten, &old) {
-                let change = Change {
-                    change_type: ChangeType::Bitrot,
-                    path,
-                    old_path: None,
-                    old: Some(&old.stat),
-                    new: Some(&new),
-                    old_fingerprint: old.fingerprint(),
-                    new_fingerprint: Some(rotten),
-                    confidence: Confidence::Certain,
-                };
-                counts.add(&change);
-                keeper.change(&change)?;
-            } else if let (true, true, Some(old)) = (said.changes.is_empty(), content.is_other, &old) {
+            let told = match content.rotten {
+                Some(rotten) => Some((ChangeType::Bitrot, Some(rotten))),
                 // Its times did not tell.
+                None if self.changes.is_empty() && content.is_other => {
+                    Some((ChangeType::Modified, content.fingerprint()))
+                }
+                None => None,
+            };
+            if let (Some((change_type, new_fingerprint)), Some(old)) = (told, &old) {
                 let change = Change {
-                    change_type: ChangeType::Modified,
+                    change_type,
                     path,
                     old_path: None,
                     old: Some(&old.stat),
                     new: Some(&new),
                     old_fingerprint: old.fingerprint(),
-                    new_fingerprint: content.hashed.map(|hashed| hashed.fingerprint),
+                    new_fingerprint,
                     confidence: Confidence::Certain,
                 };
                 counts.add(&change);
                 keeper.change(&change)?;
             }
         }
-        if said.is_gone && said.row.is_none() {
+        if self.is_gone && self.row.is_none() {
             keeper.removed(path)?;
         }
-        for change in &said.changes {
+        for change in &self.changes {
             tell(change, path, &content, counts, keeper)?;
         }
         Ok(())
     }
-
-    /// What is to be known of the content.
-    fn content(self, old: Option<&Detail>, new: &Stat, digest: Option<(i64, Option<Fingerprint>)>) -> Content {
-        let was = old.and_then(|old| old.kept).filter(|_| !is_suspect(old, new));
-        let Some((at, read)) = digest else {
-            return Content {
-                hashed: was.and_then(|was| was.hashed),
-                // What was read before is to be read again, when files are read again.
-                is_racy: old.is_some_and(|old| is_doubtful(old, new) || (was.is_none() && old.fingerprint().is_some())),
-                ..Content::default()
-            };
-        };
-        let is_racy = new.mtime.max(new.ctime) >= self.started.saturating_sub(RACY);
-        let Some(read) = read else {
-            // Next time.
-            return Content { hashed: was.and_then(|was| was.hashed), is_racy: true, ..Content::default() };
-        };
-        let known =
-            was.and_then(|was| was.hashed).filter(|known| discriminant(&known.fingerprint) == discriminant(&read));
-        let is_other = known.is_some_and(|known| known.fingerprint != read);
-        let is_settled = was.is_some_and(|was| !was.is_racy) && old.is_some_and(|old| old.stat.ctime == new.ctime);
-        if is_other && is_settled {
-            // Read it was: the next time it is others' turn.
-            let hashed = known.map(|known| Hashed { at, ..known });
-            return Content { hashed, is_racy: false, is_other, rotten: Some(read) };
-        }
-        Content { hashed: Some(Hashed { fingerprint: read, at }), is_racy, is_other, rotten: None }
-    }
-}
-
-/// What is to be known of the content of a file.
-#[derive(Default)]
-struct Content {
-    hashed: Option<Hashed>,
-    is_racy: bool,
-    /// It is not what it was.
-    is_other: bool,
-    /// What it is, although nothing changed it.
-    rotten: Option<Fingerprint>,
 }
 
 /// Tells of a change that was recorded.
@@ -400,7 +325,7 @@ fn tell(
         old: old.as_ref().map(|old| &old.stat),
         new: new.as_ref(),
         old_fingerprint: old.as_ref().and_then(Detail::fingerprint),
-        new_fingerprint: new.and(content.hashed).map(|hashed| hashed.fingerprint),
+        new_fingerprint: new.and(content.fingerprint()),
         confidence: Confidence::ALL[usize::from(*confidence).min(Confidence::ALL.len() - 1)],
     };
     counts.add(&change);

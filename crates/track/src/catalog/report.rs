@@ -118,14 +118,13 @@ pub(super) fn report(catalog: &mut Catalog, options: &ReportOptions) -> Result<R
 impl Report {
     /// The columns of [`Self::batch`].
     pub fn schema() -> SchemaRef {
-        let numbers = NUMBERS.map(|name| Field::new(name, DataType::UInt64, false));
         let mut fields = vec![
             Field::new("period", DataType::Date32, true),
             Field::new("group", DataType::Utf8, true),
             Field::new("group_bytes", DataType::Binary, true),
         ];
-        fields.extend(numbers);
-        fields.insert(9, Field::new("growth_bytes", DataType::Int64, false));
+        let kind = |name| if name == GROWTH { DataType::Int64 } else { DataType::UInt64 };
+        fields.extend(ReportRow::FIELDS.map(|name| Field::new(name, kind(name), false)));
         Arc::new(Schema::new(fields))
     }
 
@@ -138,41 +137,24 @@ impl Report {
         let texts = || rows().map(|row| row.group.as_deref().map(path_text));
         let group: StringArray = texts().map(|text| text.map(|(text, _)| text)).collect();
         let exact = |row: &ReportRow| row.group.clone().filter(|group| path_text(group).1.is_some());
-        let numbers = |row: &ReportRow| {
-            let [added, modified, removed] = [row.added, row.modified, row.removed];
-            let sums = [added.0, added.1, modified.0, modified.1, removed.0, removed.1];
-            let [moved, metadata, unseen, bitrot] = [row.moved, row.metadata, row.unseen, row.bitrot];
-            (sums, [moved, metadata, unseen, bitrot])
-        };
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(rows().map(|row| row.period.as_deref().and_then(day)).collect::<Date32Array>()),
             Arc::new(group),
             Arc::new(rows().map(exact).collect::<BinaryArray>()),
         ];
-        for column in 0..6 {
-            columns.push(Arc::new(rows().map(|row| numbers(row).0[column]).collect::<UInt64Array>()));
-        }
-        columns.push(Arc::new(rows().map(|row| row.growth).collect::<Int64Array>()));
-        for column in 0..4 {
-            columns.push(Arc::new(rows().map(|row| numbers(row).1[column]).collect::<UInt64Array>()));
+        for (column, name) in ReportRow::FIELDS.into_iter().enumerate() {
+            let values = rows().map(|row| row.values()[column]);
+            columns.push(match name {
+                GROWTH => Arc::new(values.collect::<Int64Array>()),
+                _ => Arc::new(values.map(i64::cast_unsigned).collect::<UInt64Array>()),
+            });
         }
         RecordBatch::try_new(Self::schema(), columns)
     }
 }
 
-/// Columns of numbers but for the growth, which may be less than nothing.
-const NUMBERS: [&str; 10] = [
-    "added",
-    "added_bytes",
-    "modified",
-    "modified_bytes",
-    "removed",
-    "removed_bytes",
-    "moved",
-    "metadata",
-    "unseen",
-    "bitrot",
-];
+/// The one number that may be less than nothing.
+const GROWTH: &str = "growth_bytes";
 
 /// `2026-01-31` as days since 1970.
 fn day(text: &str) -> Option<i32> {
@@ -181,6 +163,30 @@ fn day(text: &str) -> Option<i32> {
 }
 
 impl ReportRow {
+    /// The names of [`Self::values`].
+    pub const FIELDS: [&str; 11] = [
+        "added",
+        "added_bytes",
+        "modified",
+        "modified_bytes",
+        "removed",
+        "removed_bytes",
+        GROWTH,
+        "moved",
+        "metadata",
+        "unseen",
+        "bitrot",
+    ];
+
+    /// All its numbers.
+    pub fn values(&self) -> [i64; 11] {
+        let Self { added, modified, removed, moved, metadata, unseen, bitrot, .. } = self;
+        let n = u64::cast_signed;
+        let [a, m, r] = [added, modified, removed].map(|(count, bytes)| (n(*count), n(*bytes)));
+        let [moved, metadata, unseen, bitrot] = [moved, metadata, unseen, bitrot].map(|count| n(*count));
+        [a.0, a.1, m.0, m.1, r.0, r.1, self.growth, moved, metadata, unseen, bitrot]
+    }
+
     fn add(&mut self, change: &Change<'_>) {
         let size = |stat: Option<&Stat>| {
             let stat = stat.filter(|stat| !crate::entry::kind(stat).is_dir());

@@ -113,6 +113,8 @@ impl Root {
 pub struct ChangeFilter {
     /// Those of later runs than this one.
     pub after: Option<Since>,
+    /// Those of this run.
+    pub run: Option<u64>,
     /// Those of runs of this directory.
     pub root: Option<Vec<u8>>,
     /// Those at this path and below it.
@@ -133,10 +135,14 @@ pub enum Since {
 }
 
 impl Since {
-    /// Whether a run is later.
-    pub(crate) fn is_before(self, run: &Run) -> bool {
+    /// Whether one of these runs is later. Runs of several roots are not always published in the order in which they began, so what counts is
+    /// when they were published.
+    pub(crate) fn is_before(self, run: &Run, runs: &[Run]) -> bool {
         match self {
-            Self::Run(id) => run.id > id,
+            Self::Run(id) => match runs.iter().find(|run| run.id == id) {
+                Some(since) => run.finished > since.finished,
+                None => run.id > id,
+            },
             Self::Time(time) => run.finished > time,
         }
     }

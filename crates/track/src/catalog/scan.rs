@@ -18,12 +18,13 @@ use pwalk_fs::{Errno, Freshness, Links, Meta, at_path, mount_list, mount_of, ope
 use pwalk_scan::{Ledger, Stat, Verdict};
 
 use super::hashing::{Hashing, Readers};
-use super::record::{Fingerprints, Moment, Recorder};
+use super::record::Recorder;
 use super::run::{Identity, Root, Run, RunKind};
 use super::store::{Draft, Store};
 use crate::TrackError;
 use crate::change::ChangeType;
 use crate::diff::{MEMORY, compare, reading, warnings};
+use crate::fingerprint::FingerprintMode;
 use crate::side::{Reading, Side, Wishes, nothing, walk};
 
 /// How a directory is scanned into a catalog.
@@ -34,7 +35,7 @@ pub struct ScanOptions {
     /// The patterns that were compiled into `walk.exclude`.
     pub exclude_patterns: Vec<String>,
     /// Which files are read.
-    pub fingerprints: Fingerprints,
+    pub fingerprint: FingerprintMode,
     /// And how.
     pub hashing: Hashing,
     /// What the user says of the run.
@@ -52,7 +53,7 @@ impl Default for ScanOptions {
         Self {
             walk: Options::default(),
             exclude_patterns: Vec::new(),
-            fingerprints: Fingerprints::None,
+            fingerprint: FingerprintMode::None,
             hashing: Hashing::default(),
             metadata: BTreeMap::new(),
             accepted: Accepted::default(),
@@ -107,7 +108,7 @@ pub(super) fn scan(
     let reading = Reading { renews: true, ..reading };
     let (id, target) = store.begin(root)?;
     let ledger = Arc::new(Ledger::new(target)?);
-    let old = store.state(root, options.fingerprints == Fingerprints::All, &reading)?;
+    let old = store.state(root, options.fingerprint == FingerprintMode::All, &reading)?;
     let new = match &identity {
         Some(_) => {
             let (roots, patterns) = (vec![root.path.clone()], &options.exclude_patterns);
@@ -119,18 +120,25 @@ pub(super) fn scan(
     check_empty(root, &new, options.accepted)?;
     let mut warnings = warnings(&old, &new);
     let roots = new.roots.clone();
-    let mut readers = Readers::new(&root.path, &options.hashing, &options.walk.cancel, &ledger, &reading);
-    let mut recorder = Recorder::new(options.fingerprints, options.memory / 8, &reading, &mut readers);
+    let mut readers =
+        Readers::new(&root.path, (options.fingerprint, &options.hashing), &options.walk.cancel, &ledger, &reading);
+    let mut recorder = Recorder::new(options.fingerprint, options.memory / 8, &reading, &mut readers);
     let compared = compare(old, new, options.memory / 4, &reading, &mut recorder)?;
-    check_mass_delete(root, compared.counts.of(ChangeType::Removed), compared.old.entries, options.accepted)?;
+    warnings.extend(compared.warnings);
+    check_mass_delete(
+        root,
+        compared.counts.of(ChangeType::Removed),
+        compared.old.entries,
+        options.accepted,
+        &warnings,
+    )?;
     let recorded = recorder.finish();
     let (digests, read) = readers.finish()?;
     if options.walk.cancel.is_cancelled() {
         return Err(TrackError::Interrupted);
     }
-    let contents = recorded.with(digests, Moment { started }).map_err(|why| reading.spilled(why))?;
+    let contents = recorded.with(digests, started).map_err(|why| reading.spilled(why))?;
     let errors = finish(ledger)?;
-    warnings.extend(compared.warnings);
     if compared.is_elsewhere && root.last > 0 {
         warnings.push("the root is another directory than last time: moves were not looked for".to_owned());
     }
@@ -216,9 +224,16 @@ fn check_empty(root: &Root, new: &Side, accepted: Accepted) -> Result<(), TrackE
     Ok(())
 }
 
-fn check_mass_delete(root: &Root, removed: u64, entries: u64, accepted: Accepted) -> Result<(), TrackError> {
+fn check_mass_delete(
+    root: &Root,
+    removed: u64,
+    entries: u64,
+    accepted: Accepted,
+    warnings: &[String],
+) -> Result<(), TrackError> {
     if !accepted.mass_delete && removed > entries / 2 && removed > 0 && root.last > 0 {
-        return Err(TrackError::MassDelete { root: root.path.escape_ascii().to_string(), removed, entries });
+        let hint = (!warnings.is_empty()).then(|| warnings.join("; "));
+        return Err(TrackError::MassDelete { root: root.path.escape_ascii().to_string(), removed, entries, hint });
     }
     Ok(())
 }

@@ -11,13 +11,14 @@ use pwalk_fs::Kind;
 use pwalk_scan::{Ledger, Verdict};
 
 use super::hashing::{Hashing, Readers};
-use super::record::{Fingerprints, Moment, Recorder};
+use super::record::Recorder;
 use super::run::{Root, Run, RunKind};
 use super::scan::{Accepted, ScanSummary, finish, identify, now, reading_of};
 use super::store::{Draft, Store};
 use crate::TrackError;
 use crate::diff::MEMORY;
 use crate::entry::{Detail, Hashed, Kept, decode, encode_kept, kind};
+use crate::fingerprint::FingerprintMode;
 use crate::sort::{Merged, Sorter};
 use crate::tell::{Entry, Told};
 
@@ -74,8 +75,9 @@ pub(super) fn verify(
     }
     let (id, target) = store.begin(root)?;
     let ledger = Arc::new(Ledger::new(target)?);
-    let mut readers = Readers::new(&root.path, &options.hashing, &options.cancel, &ledger, &reading);
-    let mut recorder = Recorder::new(Fingerprints::All, MEMORY / 4, &reading, &mut readers);
+    let mode = FingerprintMode::All;
+    let mut readers = Readers::new(&root.path, (mode, &options.hashing), &options.cancel, &ledger, &reading);
+    let mut recorder = Recorder::new(mode, MEMORY / 4, &reading, &mut readers);
     let mut waiting = Merged::all(vec![waiting]).map_err(failed)?;
     let (mut files, mut bytes) = (0, 0);
     let is_enough = |files, bytes| {
@@ -96,7 +98,7 @@ pub(super) fn verify(
     }
     let recorded = recorder.finish();
     let (digests, read) = readers.finish()?;
-    let contents = recorded.with(digests, Moment { started }).map_err(failed)?;
+    let contents = recorded.with(digests, started).map_err(failed)?;
     let errors = finish(ledger)?;
     let run = Run {
         id,

@@ -16,7 +16,7 @@ use crate::change::Change;
 
 /// Collects changes of runs until there are enough for a batch.
 pub struct ChangeBatches {
-    runs: UInt64Builder,
+    runs: Option<UInt64Builder>,
     columns: Columns,
     schema: SchemaRef,
 }
@@ -33,7 +33,18 @@ impl ChangeBatches {
 
     /// Nothing is collected yet.
     pub fn new() -> Self {
-        Self { runs: UInt64Builder::new(), columns: Columns::new(), schema: Self::schema() }
+        Self::of(true)
+    }
+
+    /// The same, or without runs.
+    pub(super) fn of(has_runs: bool) -> Self {
+        let schema = if has_runs { Self::schema() } else { Arc::new(schema()) };
+        Self { runs: has_runs.then(UInt64Builder::new), columns: Columns::new(), schema }
+    }
+
+    /// The columns of its batches.
+    pub(super) fn own_schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
     }
 
     /// Adds a change of a run: a batch, if there are enough.
@@ -41,7 +52,7 @@ impl ChangeBatches {
     /// # Errors
     /// None that anybody could do anything about: the columns do not fit together.
     pub fn push(&mut self, run: u64, change: &Change<'_>) -> Result<Option<RecordBatch>, ArrowError> {
-        self.runs.append_value(run);
+        self.runs.iter_mut().for_each(|runs| runs.append_value(run));
         self.columns.push(change);
         if self.columns.rows >= Self::ROWS { self.take() } else { Ok(None) }
     }
@@ -54,7 +65,8 @@ impl ChangeBatches {
         if self.columns.rows == 0 {
             return Ok(None);
         }
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(self.runs.finish())];
+        let mut columns: Vec<ArrayRef> = Vec::new();
+        finish(&mut columns, self.runs.as_mut_slice());
         columns.append(&mut self.columns.take());
         RecordBatch::try_new(Arc::clone(&self.schema), columns).map(Some)
     }
@@ -67,7 +79,7 @@ impl Default for ChangeBatches {
 }
 
 /// The columns, filled row by row.
-pub(super) struct Columns {
+struct Columns {
     change_type: StringBuilder,
     path: [StringBuilder; 2],
     path_bytes: [BinaryBuilder; 2],
@@ -82,11 +94,11 @@ pub(super) struct Columns {
     inode: [UInt64Builder; 2],
     ctime: [TimestampNanosecondBuilder; 2],
     old_kind: StringBuilder,
-    pub(super) rows: usize,
+    rows: usize,
 }
 
 impl Columns {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         let time = || TimestampNanosecondBuilder::new().with_timezone("UTC");
         Self {
             change_type: StringBuilder::new(),
@@ -107,7 +119,7 @@ impl Columns {
         }
     }
 
-    pub(super) fn push(&mut self, change: &Change<'_>) {
+    fn push(&mut self, change: &Change<'_>) {
         self.change_type.append_value(change.change_type.name());
         self.kind.append_value(change.kind().name());
         self.confidence.append_value(change.confidence.name());
@@ -134,7 +146,7 @@ impl Columns {
     }
 
     /// The columns in the order of the schema; they are empty then.
-    pub(super) fn take(&mut self) -> Vec<ArrayRef> {
+    fn take(&mut self) -> Vec<ArrayRef> {
         self.rows = 0;
         let mut columns = Vec::new();
         finish(&mut columns, std::slice::from_mut(&mut self.change_type));
@@ -161,7 +173,7 @@ fn finish<B: ArrayBuilder>(columns: &mut Vec<ArrayRef>, builders: &mut [B]) {
 }
 
 /// The columns' names and types.
-pub(super) fn schema() -> Schema {
+fn schema() -> Schema {
     let time = || DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
     let fields = [
         ("change_type", DataType::Utf8, false),

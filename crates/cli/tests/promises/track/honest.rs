@@ -119,6 +119,14 @@ fn more_than_half_gone_is_asked_for_in(new: New<'_>) {
     assert_eq!(kept.sizes(&root, None).len(), 5);
     kept.run("scan", ["--accept-mass-delete".as_ref(), root.as_os_str()]).expect(0);
     assert_eq!(kept.sizes(&root, None).len(), 1);
+    // What is only left out this time may look like it.
+    for file in 0..4 {
+        write(root.join(format!("open/file {file}")), "").unwrap();
+    }
+    kept.scan(&root);
+    let excluding = ["--exclude", "file*", "--include-snapshots"].map(|a| a.as_ref());
+    let ran = kept.run("scan", excluding.into_iter().chain([root.as_os_str()])).expect(3);
+    assert!(ran.stderr.contains("4 of 6 entries") && ran.stderr.contains("--exclude was"), "{}", ran.stderr);
 }
 
 #[test]

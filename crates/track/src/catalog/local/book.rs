@@ -279,11 +279,13 @@ impl Book {
         ask().map_err(|why| self.failed(why))
     }
 
-    /// Makes a run part of the catalog.
-    pub(super) fn publish(&mut self, publication: &Publication<'_>) -> Result<(), TrackError> {
-        let publish = |db: &mut Connection| -> rusqlite::Result<()> {
+    /// Makes a run part of the catalog: when. Later than all others, so that who asks for what is new since one of them misses nothing.
+    pub(super) fn publish(&mut self, publication: &Publication<'_>) -> Result<i64, TrackError> {
+        let publish = |db: &mut Connection| -> rusqlite::Result<i64> {
             let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            write_run(&change, publication)?;
+            let last: i64 = change.query_row("select coalesce(max(finished), 0) from runs", [], |row| row.get(0))?;
+            let finished = publication.run.finished.max(last + 1);
+            write_run(&change, publication, finished)?;
             let Publication { root, identity, .. } = publication;
             change.execute(
                 "update roots set ino = ?2, dev = ?3, btime = ?4, mount_source = ?5, mount_type = ?6 where id = ?1",
@@ -297,7 +299,7 @@ impl Book {
                 ],
             )?;
             replace(&change, *root, &publication.added, &publication.removed)?;
-            change.commit()
+            change.commit().map(|()| finished)
         };
         publish(&mut self.db).map_err(|why| self.failed(why))
     }
@@ -333,7 +335,7 @@ impl Book {
     }
 }
 
-fn write_run(change: &Transaction<'_>, publication: &Publication<'_>) -> rusqlite::Result<()> {
+fn write_run(change: &Transaction<'_>, publication: &Publication<'_>, finished: i64) -> rusqlite::Result<()> {
     let run = publication.run;
     change.execute(
         "insert into runs values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 0)",
@@ -342,7 +344,7 @@ fn write_run(change: &Transaction<'_>, publication: &Publication<'_>) -> rusqlit
             publication.root.cast_signed(),
             run.kind.name(),
             run.started,
-            run.finished,
+            finished,
             run.verdict.to_string(),
             run.entries.cast_signed(),
             run.bytes.cast_signed(),

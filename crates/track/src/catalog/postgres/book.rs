@@ -130,15 +130,24 @@ pub(super) fn is_published(dial: &Dial, client: &mut Client, run: u64) -> Result
     rows.first().map_or(Ok(false), |row| get(dial, row, 0))
 }
 
-/// Writes what a run came to, and makes it its root's last. False if it is not a run that was begun.
+/// What the lock is called under which runs are ended, one after the other; roots have numbers from 1.
+const ENDING: i32 = 0;
+
+/// Writes what a run came to, and makes it its root's last. When that was, later than all others, so that who asks for what is new since one of
+/// them misses nothing; none if it is not a run that was begun. The transaction should end soon.
 pub(super) fn end_run(
     client: &mut impl GenericClient,
     root: &Root,
     identity: &Identity,
     run: &Run,
     top: Option<i64>,
-) -> Result<bool, postgres::Error> {
+) -> Result<Option<i64>, postgres::Error> {
     let id = run.id.cast_signed();
+    client.execute("select pg_advisory_xact_lock($1, $2)", &[&LOCKS, &ENDING])?;
+    let last =
+        "select coalesce(max(finished_ns), 0) from filesystem.scan_runs where verdict in ('COMPLETE', 'PARTIAL')";
+    let last: i64 = client.query_one(last, &[])?.try_get(0)?;
+    let finished = run.finished.max(last + 1);
     let (kind, verdict) = (run.kind.name(), run.verdict.to_string());
     let (extent, metadata) = (text(&run.extent), text(&run.metadata));
     let n = u64::cast_signed;
@@ -147,7 +156,7 @@ pub(super) fn end_run(
              finished_at = filesystem.timestamp_of($4), verdict = $5, entries = $6, bytes = $7, errors = $8, hashed_files = $9,
              hashed_bytes = $10, extent = $11::text::jsonb, metadata = $12::text::jsonb
          where run_id = $1 and verdict = 'RUNNING'",
-        &[&id, &kind, &run.started, &run.finished, &verdict, &n(run.entries), &n(run.bytes), &n(run.errors), &n(run.hashed.0),
+        &[&id, &kind, &run.started, &finished, &verdict, &n(run.entries), &n(run.bytes), &n(run.errors), &n(run.hashed.0),
           &n(run.hashed.1), &extent, &metadata],
     )?;
     for (of, column) in ChangeType::ALL.into_iter().zip(COUNTS) {
@@ -163,7 +172,7 @@ pub(super) fn end_run(
              mount_type = $7, dir_id = coalesce($8, dir_id) where root_id = $1",
         &[&number(root), &last, &n(identity.ino), &n(identity.dev), &identity.btime, &identity.mount.0, &identity.mount.1, &top],
     )?;
-    Ok(changed == 1)
+    Ok((changed == 1).then_some(finished))
 }
 
 fn text(value: &impl Serialize) -> String {

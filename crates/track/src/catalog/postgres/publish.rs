@@ -82,10 +82,9 @@ pub(super) fn publish(
         change.execute("select filesystem.note_unseen($1, $2)", &[&number(root), &unseen]).map_err(failed)?;
     }
     let top = (dirs.len() > 0).then(|| dirs.id(0));
-    if !book::end_run(&mut change, root, &identity, &run, top).map_err(failed)? {
-        let why = format!("run {} was ended by another", run.id);
-        return Err(dial.because(DOING, why, "see that only one pwalk scans this root"));
-    }
+    run.finished = book::end_run(&mut change, root, &identity, &run, top).map_err(failed)?.ok_or_else(|| {
+        dial.because(DOING, format!("run {} was ended by another", run.id), "see that only one pwalk scans this root")
+    })?;
     if let Err(why) = change.commit() {
         if why.as_db_error().is_some() {
             return Err(failed(why));
