@@ -13,6 +13,7 @@ use serde_json::{Value, json as value};
 use super::show::{closed, local};
 use super::{CatalogArgs, since};
 use crate::Exit;
+use crate::args::Usage;
 use crate::human::{bytes, plural, say};
 use crate::out::{Lines, Out};
 use crate::signals::cancel_on_signals;
@@ -127,6 +128,9 @@ fn entry_json(entry: &Entry<'_>) -> Value {
 }
 
 pub(super) fn export(args: &ExportArgs) -> anyhow::Result<Exit> {
+    if args.parquet.as_ref().is_some_and(|file| file.as_os_str() == "-") {
+        return Err(Usage("--parquet -: Parquet is written from its end; name a file".to_owned()).into());
+    }
     let mut catalog = args.catalog.open()?;
     let out = Out::new();
     if args.duckdb_sql {

@@ -51,6 +51,9 @@ pub(crate) struct LocalStore {
 /// The directories of a root's files.
 const ROOMS: [&str; 5] = ["state", "gone", "past", "changes", "errors"];
 
+/// The views for DuckDB.
+const VIEWS: &str = "views.sql";
+
 impl LocalStore {
     /// Opens a catalog; `is_new` lets it be made if there is none.
     pub(crate) fn open(dir: &Path, is_new: bool) -> Result<Self, TrackError> {
@@ -62,7 +65,11 @@ impl LocalStore {
             )));
         }
         fs::create_dir_all(dir).map_err(|why| failed("make", dir, why))?;
-        Ok(Self { dir: dir.to_owned(), book: Book::open(&book)?, locks: HashMap::new() })
+        let store = Self { dir: dir.to_owned(), book: Book::open(&book)?, locks: HashMap::new() };
+        if is_new && !dir.join(VIEWS).exists() {
+            store.write_views()?;
+        }
+        Ok(store)
     }
 
     /// The path of a root's file, below the catalog.

@@ -33,6 +33,10 @@ fn duckdb_sees_what_the_catalog_says() {
     let catalog = place.path().join("cata'log");
     let kept = Kept::local(catalog.clone());
     let views = catalog.join("views.sql");
+    kept.run("init", [] as [&str; 0]).expect(0);
+    for view in ["files", "past_files", "file_changes", "scan_runs"] {
+        assert_eq!(ask(&views, &format!("select count(*) from {view}")), [Value::from(vec![0])]);
+    }
     let mut forests = [0, 1].map(|at| Forest::new(&roots[at], 20 + at as u64));
     for round in 0..12 {
         for (forest, root) in forests.iter_mut().zip(&roots) {

@@ -5,10 +5,12 @@
 
 use std::fmt::Write;
 
-use pwalk_scan::{Output, Target};
+use pwalk_scan::{Output, Target, path_text};
 
-use super::{LocalStore, SegmentKind};
+use super::{LocalStore, SegmentKind, VIEWS};
+use crate::ChangeType::{Added, Modified, Removed};
 use crate::TrackError;
+use crate::catalog::run::Run;
 
 /// The columns of a row, for where there is none.
 const NO_ROWS: &str = "select ''::varchar as path, null::blob as path_bytes, '' as name, '' as extension, '' as type, \
@@ -27,7 +29,7 @@ const NO_CHANGES: &str = "select 0::ubigint as run, '' as change_type, '' as pat
 impl LocalStore {
     /// Writes the views beside the bookkeeping.
     pub(super) fn write_views(&self) -> Result<(), TrackError> {
-        let mut output = Output::create(&Target::File(self.dir.join("views.sql")))?;
+        let mut output = Output::create(&Target::File(self.dir.join(VIEWS)))?;
         output.append(self.views()?.as_bytes())?;
         output.commit()?;
         Ok(())
@@ -55,78 +57,88 @@ impl LocalStore {
             changes.extend(self.book.changes_of(run.id)?.as_ref().map(quoted));
         }
         let mut sql = String::from("-- The views of a pwalk catalog for DuckDB: duckdb -init views.sql\n");
-        let (state_files, gone_files) = (state.clone(), gone.clone());
-        let no_rows = if state.is_empty() { NO_ROWS } else { "" };
-        let state = match (state.as_str(), gone.as_str()) {
-            ("", _) => no_rows.to_owned(),
-            (state, "") => format!("select * from read_parquet([{state}])"),
-            (state, gone) => format!(
-                "select s.* exclude (filename, file_row_number)\n  from read_parquet([{state}], filename = true, file_row_number = true) s\n  \
-                 anti join (select segment, row::bigint as row, filename as of from read_parquet([{gone}], filename = true)) g\n  \
-                 on g.row = s.file_row_number and g.segment = parse_filename(s.filename)\n  \
-                 and parse_dirpath(parse_dirpath(g.of)) = parse_dirpath(parse_dirpath(s.filename))"
-            ),
-        };
-        let mut pasts = Vec::new();
-        if !past.is_empty() {
-            pasts.push(format!("select * from read_parquet([{past}])"));
-        }
-        if !gone_files.is_empty() && !state_files.is_empty() {
-            pasts.push(format!(
-                "select s.* exclude (filename, file_row_number, to_run), g.to_run\n  from read_parquet([{state_files}], filename = true, file_row_number = true) s\n  \
-                 join (select segment, row::bigint as row, to_run, filename as of from read_parquet([{gone_files}], filename = true)) g\n  \
-                 on g.row = s.file_row_number and g.segment = parse_filename(s.filename)\n  \
-                 and parse_dirpath(parse_dirpath(g.of)) = parse_dirpath(parse_dirpath(s.filename))"
-            ));
-        }
-        let past = if pasts.is_empty() { NO_ROWS.to_owned() } else { pasts.join("\n  union all by name ") };
-        let changes = if changes.is_empty() {
-            NO_CHANGES.to_owned()
-        } else {
-            format!(
-                "select parse_filename(filename, true)::ubigint as run, * exclude (filename)\n  from read_parquet([{}], filename = true)",
-                changes.join(", ")
-            )
-        };
-        let mut values = String::new();
-        for run in &runs {
-            let root = pwalk_scan::path_text(&run.root).0.replace('\'', "''");
-            let count = |of| run.counts.of(of);
-            let bytes = |of| run.counts.bytes_of(of);
-            use crate::ChangeType::{Added, Modified, Removed};
-            writeln!(
-                values,
-                "  {}({}, '{root}', '{}', to_timestamp({} / 1e9), to_timestamp({} / 1e9), '{}', {}, {}, {}, {}, {}, {}, {}, {}, {})",
-                if values.is_empty() { "" } else { ", " },
-                run.id,
-                run.kind.name(),
-                run.started,
-                run.finished,
-                run.verdict,
-                run.entries,
-                run.bytes,
-                run.errors,
-                count(Added),
-                count(Modified),
-                count(Removed),
-                bytes(Added),
-                bytes(Modified),
-                bytes(Removed),
-            )
-            .unwrap_or_default();
-        }
-        let columns = "run, root, kind, started, finished, verdict, entries, bytes, errors, added, modified, removed, \
-            added_bytes, modified_bytes, removed_bytes";
-        let runs = if values.is_empty() {
-            format!(
-                "select * from (values (0, '', '', now(), now(), '', 0, 0, 0, 0, 0, 0, 0, 0, 0)) r({columns}) where false"
-            )
-        } else {
-            format!("select * from (values\n{values}) r({columns})")
-        };
-        for (name, query) in [("files", state), ("past_files", past), ("file_changes", changes), ("scan_runs", runs)] {
+        for (name, query) in [
+            ("files", files_query(&state, &gone)),
+            ("past_files", past_query(&state, &gone, &past)),
+            ("file_changes", changes_query(&changes)),
+            ("scan_runs", runs_query(&runs)),
+        ] {
             writeln!(sql, "create or replace view {name} as\n  {query};").unwrap_or_default();
         }
         Ok(sql)
     }
+}
+
+/// The rows of state segments, and beside each what a file of rows that are gone says of it.
+fn with_gone(what: &str, state: &str, join: &str, gone: &str) -> String {
+    format!(
+        "select {what}\n  from read_parquet([{state}], filename = true, file_row_number = true) s\n  \
+         {join} (select segment, row::bigint as row, to_run, filename as of from read_parquet([{gone}], filename = true)) g\n  \
+         on g.row = s.file_row_number and g.segment = parse_filename(s.filename)\n  \
+         and parse_dirpath(parse_dirpath(g.of)) = parse_dirpath(parse_dirpath(s.filename))"
+    )
+}
+
+/// What is there.
+fn files_query(state: &str, gone: &str) -> String {
+    match (state, gone) {
+        ("", _) => NO_ROWS.to_owned(),
+        (state, "") => format!("select * from read_parquet([{state}])"),
+        (state, gone) => with_gone("s.* exclude (filename, file_row_number)", state, "anti join", gone),
+    }
+}
+
+/// What was there, and until which run.
+fn past_query(state: &str, gone: &str, past: &str) -> String {
+    let mut pasts = Vec::new();
+    if !past.is_empty() {
+        pasts.push(format!("select * from read_parquet([{past}])"));
+    }
+    if !gone.is_empty() && !state.is_empty() {
+        pasts.push(with_gone("s.* exclude (filename, file_row_number, to_run), g.to_run", state, "join", gone));
+    }
+    if pasts.is_empty() { NO_ROWS.to_owned() } else { pasts.join("\n  union all by name ") }
+}
+
+fn changes_query(files: &[String]) -> String {
+    if files.is_empty() {
+        return NO_CHANGES.to_owned();
+    }
+    format!(
+        "select parse_filename(filename, true)::ubigint as run, * exclude (filename)\n  from read_parquet([{}], filename = true)",
+        files.join(", ")
+    )
+}
+
+fn runs_query(runs: &[Run]) -> String {
+    let row = |run: &Run| {
+        let root = path_text(&run.root).0.replace('\'', "''");
+        let [added, modified, removed] =
+            [Added, Modified, Removed].map(|of| (run.counts.of(of), run.counts.bytes_of(of)));
+        format!(
+            "({}, '{root}', '{}', to_timestamp({} / 1e9), to_timestamp({} / 1e9), '{}', {}, {}, {}, {}, {}, {}, {}, {}, {})",
+            run.id,
+            run.kind.name(),
+            run.started,
+            run.finished,
+            run.verdict,
+            run.entries,
+            run.bytes,
+            run.errors,
+            added.0,
+            modified.0,
+            removed.0,
+            added.1,
+            modified.1,
+            removed.1,
+        )
+    };
+    let rows: Vec<_> = runs.iter().map(row).collect();
+    let (rows, which) = match rows.is_empty() {
+        true => ("(0, '', '', now(), now(), '', 0, 0, 0, 0, 0, 0, 0, 0, 0)".to_owned(), " where false"),
+        false => (rows.join(",\n  "), ""),
+    };
+    let columns = "run, root, kind, started, finished, verdict, entries, bytes, errors, added, modified, removed, \
+        added_bytes, modified_bytes, removed_bytes";
+    format!("select * from (values\n  {rows}) r({columns}){which}")
 }
