@@ -5,6 +5,7 @@
 
 use super::lab::Lab;
 use super::table::Table;
+use crate::workspace::complete;
 use anyhow::{Context, Result, bail, ensure};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader};
@@ -19,12 +20,12 @@ pub(super) fn measure(lab: &Lab) -> Result<Vec<Table>> {
     let server = Server::start(lab)?;
     let mut loads = Vec::new();
     for round in 0..lab.runs {
-        let database = server.database(&format!("load{round}"))?;
+        let database = server.database(lab, &format!("load{round}"))?;
         let run = scan(lab, &database, &tree.path)?;
         eprintln!("first load: {:.3} s, of which {:.3} s publishing", run.elapsed, run.publishing);
         loads.push(run);
     }
-    let database = server.database("catalog")?;
+    let database = server.database(lab, "catalog")?;
     scan(lab, &database, &tree.path)?;
     let (mut unchanged, mut changed) = (Vec::new(), Vec::new());
     for round in 0..lab.runs {
@@ -134,7 +135,7 @@ impl Server {
     }
 
     /// A database of this name, with an empty catalog.
-    fn database(&self, name: &str) -> Result<Database> {
+    fn database(&self, lab: &Lab, name: &str) -> Result<Database> {
         let own = Database { url: self.url.clone() };
         if !self.url.contains("/catalog") {
             bail!("the server's database has another name: {}", self.url);
@@ -142,7 +143,9 @@ impl Server {
         if name != "catalog" {
             own.psql(&["-c", &format!("create database {name}")])?;
         }
-        Ok(Database { url: self.url.replacen("/catalog", &format!("/{name}"), 1) })
+        let database = Database { url: self.url.replacen("/catalog", &format!("/{name}"), 1) };
+        complete(Command::new(lab.pwalk()).args(["track", "init", "--database", &database.url]))?;
+        Ok(database)
     }
 }
 

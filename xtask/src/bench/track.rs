@@ -54,7 +54,7 @@ fn hashing(lab: &Lab) -> Result<Table> {
         let numbers =
             figures.split(", ").map(|figure| figure.split_whitespace().find(|word| word.parse::<f64>().is_ok()));
         let numbers = numbers.map(|number| number.unwrap_or_default().to_owned());
-        Ok([what.split_whitespace().collect::<Vec<_>>().join(", ")].into_iter().chain(numbers).collect())
+        Ok([what.split_whitespace().collect::<Vec<_>>().join(" ")].into_iter().chain(numbers).collect())
     });
     Ok(Table {
         title: "track: digests of cached files, one thread".to_owned(),
