@@ -41,10 +41,18 @@ pub(crate) mod found {
     pub(crate) const GONE: &[u8] = b"4";
     /// What is there is new.
     pub(crate) const NEW: &[u8] = b"5";
-    /// Of a directory: it is elsewhere now.
+    /// Of a directory: it is elsewhere now; where, unless something else was there before.
     pub(crate) const LEFT: &[u8] = b"7";
     /// What is there was elsewhere.
     pub(crate) const MOVED: &[u8] = b"6";
+}
+
+/// What is known of something that is in one side only.
+pub(crate) mod lone {
+    /// Nobody looked there in the other scan.
+    pub(crate) const UNSEEN: u8 = 1;
+    /// Something else is there in the other scan.
+    pub(crate) const REPLACED: u8 = 2;
 }
 
 /// Which side something was found on, for `moves`.
@@ -161,8 +169,8 @@ impl Findings {
             }
             let is_stirred = match (was, is) {
                 (Some(was), Some(is)) => self.both(&key, &was, &is)?,
-                (Some(was), None) => self.gone_or_new(OLD, &key, &was).map(|()| true)?,
-                (None, Some(is)) => self.gone_or_new(NEW, &key, &is).map(|()| true)?,
+                (Some(was), None) => self.gone_or_new(OLD, &key, &was, 0).map(|()| true)?,
+                (None, Some(is)) => self.gone_or_new(NEW, &key, &is, 0).map(|()| true)?,
                 (None, None) => false,
             };
             if let (true, Some(dir)) = (is_stirred, above(&key))
@@ -190,8 +198,8 @@ impl Findings {
                 if is_remounted && self.remounted.len() < NAMED {
                     self.remounted.push(key.to_vec());
                 }
-                self.gone_or_new(OLD, key, both[0])?;
-                self.gone_or_new(NEW, key, both[1])?;
+                self.gone_or_new(OLD, key, both[0], lone::REPLACED)?;
+                self.gone_or_new(NEW, key, both[1], lone::REPLACED)?;
             }
             return Ok(true);
         }
@@ -212,17 +220,18 @@ impl Findings {
     }
 
     /// Something is in one side only, or is not what the other has under its path.
-    fn gone_or_new(&mut self, side: u8, key: &[u8], stat: &[u8]) -> io::Result<()> {
+    fn gone_or_new(&mut self, side: u8, key: &[u8], stat: &[u8], flags: u8) -> io::Result<()> {
         let (before, now) = &mut self.unseen;
-        let is_unseen = [u8::from(if side == OLD { now.cover(key)? } else { before.cover(key)? })];
+        let is_unseen = if side == OLD { now.cover(key)? } else { before.cover(key)? };
+        let flags = [flags | if is_unseen { lone::UNSEEN } else { 0 }];
         if self.known.is_elsewhere || self.known.is_new {
             let what = if side == OLD { found::GONE } else { found::NEW };
-            return self.by_path.push(key, what, &[stat, &is_unseen]);
+            return self.by_path.push(key, what, &[stat, &flags]);
         }
         // The path is the name, so that names of one file come in order; what is longer is cut, and read from the payload.
         let name = [&[side], &key[..key.len().min(1024)]].concat();
         let ino = decode(stat).0.stat.ino.to_le_bytes();
-        self.by_inode.push(&ino, &name, &[stat, &is_unseen, key])
+        self.by_inode.push(&ino, &name, &[stat, &flags, key])
     }
 }
 

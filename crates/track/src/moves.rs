@@ -11,13 +11,13 @@ use pwalk_scan::Stat;
 
 use crate::change::Confidence;
 use crate::entry::{decode, kind};
-use crate::join::{NEW, OLD, found};
+use crate::join::{NEW, OLD, found, lone};
 use crate::sort::{Merged, Sorter};
 
 /// What is under one path in one side only.
 struct Lone {
     stat: Stat,
-    /// Bytes of that; after them it says whether nobody looked there in the other scan, and then comes the key.
+    /// Bytes of that; after them come the flags ([`lone`]), and then the key.
     length: usize,
     payload: Vec<u8>,
 }
@@ -28,7 +28,11 @@ impl Lone {
     }
 
     fn is_unseen(&self) -> bool {
-        self.payload[self.length] == 1
+        self.payload[self.length] & lone::UNSEEN != 0
+    }
+
+    fn is_replaced(&self) -> bool {
+        self.payload[self.length] & lone::REPLACED != 0
     }
 
     /// With what is known of that.
@@ -69,7 +73,8 @@ pub(crate) fn pair(mut by_inode: Merged, devices: &HashMap<u64, u64>, by_path: &
                     match pair {
                         Some((old, confidence)) => {
                             if kind(&lone.stat).is_dir() {
-                                by_path.push(old.key(), found::LEFT, &[])?;
+                                let to: &[u8] = if lone.is_replaced() { b"" } else { lone.key() };
+                                by_path.push(old.key(), found::LEFT, &[to])?;
                             }
                             let confidence = [u8::try_from(confidence as usize).unwrap_or(u8::MAX)];
                             by_path.push(

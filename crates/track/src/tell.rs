@@ -11,7 +11,7 @@ use pwalk_scan::Stat;
 use crate::TrackError;
 use crate::change::{Change, ChangeType, Confidence, Counts};
 use crate::entry::{Detail, decode, kind};
-use crate::join::found;
+use crate::join::{found, lone};
 use crate::key::{Roots, below};
 use crate::sort::Merged;
 
@@ -33,6 +33,8 @@ pub(crate) enum Entry<'a> {
     There { old: Option<&'a Detail>, new: &'a Stat },
     /// What was there is there, as far as metadata tell; its content may be looked at.
     Same { old: &'a Detail },
+    /// It is here now, with the directory that it was in; nobody could look.
+    Carried { old: &'a Detail },
     /// It is not there any more.
     Gone { old: &'a Detail },
 }
@@ -54,7 +56,8 @@ struct Finding {
     gone: Option<Detail>,
     new: Option<Stat>,
     moved: Option<Move>,
-    has_left: bool,
+    /// Where it is now, or nothing if that is not to be said.
+    left: Option<Vec<u8>>,
     /// Whether nobody looked there before what is new came, and now that what was there is not found.
     is_unseen: (bool, bool),
 }
@@ -80,13 +83,13 @@ impl Finding {
             found::RENEWED => self.renewed = Some((first, second())),
             found::GONE => {
                 self.gone = Some(first);
-                self.is_unseen.1 = rest.first() == Some(&1);
+                self.is_unseen.1 = rest.first().is_some_and(|flags| flags & lone::UNSEEN != 0);
             }
             found::NEW => {
                 self.new = Some(first.stat);
-                self.is_unseen.0 = rest.first() == Some(&1);
+                self.is_unseen.0 = rest.first().is_some_and(|flags| flags & lone::UNSEEN != 0);
             }
-            found::LEFT => self.has_left = true,
+            found::LEFT => self.left = Some(payload.to_vec()),
             found::MOVED => {
                 let (new, length) = decode(rest);
                 let confidence = rest.get(length).and_then(|at| Confidence::ALL.get(usize::from(*at)));
@@ -108,8 +111,8 @@ pub(crate) struct Teller<'a> {
     new_roots: &'a Roots,
     /// Directories above the path that moved: where to, where from.
     moved: Vec<(Vec<u8>, Vec<u8>)>,
-    /// The directory above the path that is elsewhere now.
-    left: Option<Vec<u8>>,
+    /// Directories above the path that are elsewhere now: where from, where to.
+    left: Vec<(Vec<u8>, Vec<u8>)>,
     /// Whether the old side, and the new one, did not see everything: then what was in a directory that moved may not have been seen.
     is_partial: (bool, bool),
     pub(crate) counts: Counts,
@@ -122,7 +125,7 @@ impl<'a> Teller<'a> {
             old_roots: roots.0,
             new_roots: roots.1,
             moved: Vec::new(),
-            left: None,
+            left: Vec::new(),
             is_partial,
             counts: Counts::default(),
             told,
@@ -155,14 +158,13 @@ impl<'a> Teller<'a> {
         while self.moved.last().is_some_and(|(to, _)| below(key, to).is_none()) {
             self.moved.pop();
         }
-        self.left = self.left.take().filter(|left| below(key, left).is_some());
+        while self.left.last().is_some_and(|(from, _)| below(key, from).is_none()) {
+            self.left.pop();
+        }
         let unseen = (
             finding.is_unseen.0 || (self.is_partial.0 && !self.moved.is_empty()),
-            finding.is_unseen.1 || (self.is_partial.1 && self.left.is_some()),
+            finding.is_unseen.1 || (self.is_partial.1 && !self.left.is_empty()),
         );
-        if finding.has_left {
-            self.left.get_or_insert_with(|| key.to_vec());
-        }
         for (old, new) in
             [&finding.changed.map(|(_, old, new)| (old, new)), &finding.touched, &finding.renewed].into_iter().flatten()
         {
@@ -178,6 +180,9 @@ impl<'a> Teller<'a> {
             self.change(ChangeType::Metadata, key, None, (Some(old), Some(new)), Confidence::Certain)?;
         }
         self.gone_or_new(key, finding, unseen)?;
+        if let Some(to) = &finding.left {
+            self.left.push((key.to_vec(), to.clone()));
+        }
         finding.moved.as_ref().map_or(Ok(()), |moved| self.moved(key, moved))
     }
 
@@ -190,6 +195,13 @@ impl<'a> Teller<'a> {
                 self.change(ChangeType::Modified, key, None, (Some(old), Some(new)), Confidence::Certain)
             }
             (Some(old), None) if unseen.1 => {
+                if let Some((from, to)) = self.left.last().filter(|(_, to)| !to.is_empty())
+                    && let Some(rest) = below(key, from)
+                {
+                    let to = [to, rest].concat();
+                    self.told.entry(key, Entry::Gone { old })?;
+                    self.told.entry(&to, Entry::Carried { old })?;
+                }
                 self.change(ChangeType::Unseen, key, None, (Some(old), None), Confidence::Uncertain)
             }
             (Some(old), None) => {

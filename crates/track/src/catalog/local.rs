@@ -18,6 +18,7 @@
 mod book;
 mod changes;
 mod compact;
+mod gone;
 mod views;
 
 use std::collections::{HashMap, HashSet};
@@ -32,7 +33,7 @@ use pwalk_scan::{LedgerTarget, Loss, ScanFile, Target, read_losses};
 
 use super::record::{Contents, Keeper, NewRow};
 use super::run::{Root, Run};
-use super::segment::{GoneWriter, SegmentRow, SegmentWriter, read_gone};
+use super::segment::{SegmentRow, SegmentWriter};
 use super::store::{Draft, Entry, Store};
 use crate::TrackError;
 use crate::change::Change;
@@ -40,6 +41,7 @@ use crate::key::Roots;
 use crate::side::{Bits, Facts, Opened, Reading, Side, StateRows, read};
 use crate::write::{ChangeWriter, ChangesOf};
 use book::{Book, Publication, Segment, SegmentKind};
+use gone::{GoneWriter, Starts};
 
 /// A catalog in a directory.
 pub(crate) struct LocalStore {
@@ -100,43 +102,28 @@ impl LocalStore {
     }
 
     /// The state of a root: its files, in order, and which of their rows are no more.
-    fn state_files(&self, root: &Root) -> Result<StateFiles, TrackError> {
-        self.state_of(self.book.segments(root.id)?)
-    }
-
-    /// The same of these files.
-    fn state_of(&self, segments: Vec<Segment>) -> Result<StateFiles, TrackError> {
+    fn state_files(&self, segments: Vec<Segment>) -> Result<StateFiles, TrackError> {
+        let starts = Starts::of(&segments);
         let mut state = StateFiles::default();
-        let mut starts = HashMap::new();
         for segment in segments.iter().filter(|segment| segment.kind == SegmentKind::State) {
-            starts.insert(last_part(&segment.file).to_owned(), state.rows);
             state.files.push(ScanFile::open(&self.dir.join(&segment.file))?);
-            state.starts.push((segment.file.clone(), state.rows));
             state.rows += segment.rows;
         }
-        for segment in segments.iter().filter(|segment| segment.kind == SegmentKind::Gone) {
-            read_gone(&self.dir.join(&segment.file), |file, row, _| {
-                if let Some(start) = starts.get(file) {
-                    state.gone.insert(start + row);
-                }
-            })?;
-        }
-        state.segments = segments;
-        Ok(state)
+        starts.gone(&self.dir, &segments, |number, _| state.gone.insert(number))?;
+        Ok(StateFiles { segments, starts, ..state })
     }
 
     /// Which run found which row gone, for who looks back: sixteen bytes for each of them.
     fn find_gone_by(&self, state: &mut StateFiles) -> Result<(), TrackError> {
-        let starts: HashMap<&str, u64> = state.starts.iter().map(|(file, start)| (last_part(file), *start)).collect();
-        for segment in state.segments.iter().filter(|segment| segment.kind == SegmentKind::Gone) {
-            read_gone(&self.dir.join(&segment.file), |file, row, run| {
-                if let Some(start) = starts.get(file) {
-                    state.gone_by.push((start + row, run));
-                }
-            })?;
-        }
-        state.gone_by.sort_unstable();
+        let gone_by = &mut state.gone_by;
+        state.starts.gone(&self.dir, &state.segments, |number, run| gone_by.push((number, run)))?;
+        gone_by.sort_unstable();
         Ok(())
+    }
+
+    /// Where it stands what a run could not read.
+    fn ledger_of(&self, root: &Root, run: u64) -> PathBuf {
+        self.dir.join(Self::file(root, "errors", run, "jsonl"))
     }
 }
 
@@ -145,28 +132,15 @@ impl LocalStore {
 struct StateFiles {
     segments: Vec<Segment>,
     files: Vec<ScanFile>,
-    /// Of each its path below the catalog and the number of its first row.
-    starts: Vec<(String, u64)>,
+    starts: Starts,
     rows: u64,
     gone: Bits,
     /// Which run found which row gone, if that was asked for.
     gone_by: Vec<(u64, u64)>,
 }
 
-impl StateFiles {
-    /// In which file a row is, and which one of its rows it is.
-    fn place(&self, number: u64) -> (&str, u64) {
-        let at = self.starts.partition_point(|(_, start)| *start <= number).saturating_sub(1);
-        self.starts.get(at).map_or(("", 0), |(file, start)| (last_part(file), number - start))
-    }
-}
-
 fn failed(doing: &'static str, path: &Path, why: io::Error) -> TrackError {
     TrackError::Catalog { doing, path: path.to_owned(), why }
-}
-
-fn last_part(file: &str) -> &str {
-    file.rsplit('/').next().unwrap_or(file)
 }
 
 impl Store for LocalStore {
@@ -213,11 +187,11 @@ impl Store for LocalStore {
 
     fn begin(&mut self, root: &Root) -> Result<(u64, LedgerTarget), TrackError> {
         let run = self.book.draw()?;
-        Ok((run, LedgerTarget::IfAny(self.dir.join(Self::file(root, "errors", run, "jsonl")))))
+        Ok((run, LedgerTarget::IfAny(self.ledger_of(root, run))))
     }
 
     fn state(&mut self, root: &Root, rereads: bool, reading: &Reading) -> Result<Side, TrackError> {
-        let state = self.state_files(root)?;
+        let state = self.state_files(self.book.segments(root.id)?)?;
         let last = root.last_scan.as_ref();
         let facts = Facts {
             roots: vec![root.path.clone()],
@@ -227,8 +201,7 @@ impl Store for LocalStore {
             verdict: last.map_or(pwalk_scan::Verdict::Complete, |run| run.verdict),
             extent: last.map(|run| run.extent.clone()),
         };
-        let losses =
-            last.filter(|run| run.errors > 0).map(|run| self.dir.join(Self::file(root, "errors", run.id, "jsonl")));
+        let losses = last.filter(|run| run.errors > 0).map(|run| self.ledger_of(root, run.id));
         let rows = StateRows { gone: state.gone, rereads };
         let opened = Opened::state(state.files, root.roots(), facts, losses, rows);
         read(vec![opened], reading)?.pop().ok_or(TrackError::Interrupted)
@@ -245,7 +218,8 @@ impl Store for LocalStore {
         let name = |room| Self::file(root, room, run.id, "parquet");
         let files = [name("state"), name("gone"), name("changes")];
         let [state, gone, changes] = files.each_ref().map(|file| self.dir.join(file));
-        let before = self.state_files(root)?;
+        let segments = self.book.segments(root.id)?;
+        let before = Starts::of(&segments);
         let mut writer = Writer {
             run: run.id,
             rows: SegmentWriter::new(state),
@@ -262,7 +236,7 @@ impl Store for LocalStore {
         let segment = |kind, file, rows| Segment { kind, run: run.id, file, rows };
         let mut added = vec![segment(SegmentKind::State, state, rows), segment(SegmentKind::Gone, gone_file, gone)];
         added.retain(|segment| segment.rows > 0);
-        let plan = compact::plan(&before.segments, &added);
+        let plan = compact::plan(&segments, &added);
         let mut removed = Vec::new();
         if plan.is_due {
             (added, removed) = self.compacted(root, &added, &plan, run.id, None, reading)?;
@@ -307,7 +281,7 @@ impl Store for LocalStore {
         each: &mut dyn FnMut(&Loss<'_>) -> Result<(), TrackError>,
     ) -> Result<(), TrackError> {
         let root = self.book.roots()?.into_iter().find(|root| root.path == run.root);
-        let ledger = root.map(|root| self.dir.join(Self::file(&root, "errors", run.id, "jsonl")));
+        let ledger = root.map(|root| self.ledger_of(&root, run.id));
         match ledger.filter(|ledger| run.errors > 0 && ledger.exists()) {
             Some(ledger) => read_losses(&ledger, each),
             None => Ok(()),
@@ -335,7 +309,7 @@ struct Writer<'a> {
     run: u64,
     rows: SegmentWriter,
     gone: GoneWriter,
-    before: &'a StateFiles,
+    before: &'a Starts,
     changes: Option<ChangeWriter>,
     changes_path: PathBuf,
 }
@@ -364,7 +338,6 @@ impl Keeper for Writer<'_> {
     }
 
     fn gone(&mut self, place: u64) -> Result<(), TrackError> {
-        let (segment, row) = self.before.place(place);
-        self.gone.write(segment, row, self.run)
+        self.gone.write(self.before.place(place), self.run)
     }
 }

@@ -122,9 +122,10 @@ impl Told for Recorder<'_> {
             }
             Entry::There { old, new } => (old, new, false),
             Entry::Same { old } => (Some(old), &old.stat, true),
+            Entry::Carried { old } => (Some(old), &old.stat, false),
         };
-        let is_file = kind(new) == Kind::File;
-        let wants = is_file
+        let wants = kind(new) == Kind::File
+            && !matches!(entry, Entry::Carried { .. })
             && match self.mode {
                 FingerprintMode::None => false,
                 FingerprintMode::New | FingerprintMode::Sample => {

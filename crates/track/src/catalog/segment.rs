@@ -1,10 +1,10 @@
-//! Files of rows: what is there, what was there, and which rows are there no more.
+//! Files of rows: what is there, and what was there.
 //!
 //! A segment has the columns of a scan that say what an entry is and when it changed, under the same names, and what a catalog adds: the digest of the content
 //! and when it was read, and the run that found it so (`run`). In a segment of the past `to_run` is the first run that found it otherwise.
 //! Rows are in the order of directories and names; so neighbours have most of their path in common, and a directory is one stretch.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_array::builder::{
@@ -227,127 +227,66 @@ fn properties() -> WriterProperties {
     properties.build()
 }
 
-/// A segment that is being written. There is no file until there is a row.
-pub(crate) struct SegmentWriter {
+/// A Parquet file that is being written, a batch at a time. There is no file until there is a row.
+pub(super) struct BatchFile {
     path: PathBuf,
-    writer: Option<ArrowWriter<Output>>,
     schema: Arc<Schema>,
-    columns: Columns,
+    properties: WriterProperties,
+    writer: Option<ArrowWriter<Output>>,
     rows: u64,
+}
+
+impl BatchFile {
+    pub(super) fn new(path: PathBuf, schema: Schema, properties: WriterProperties) -> Self {
+        Self { path, schema: Arc::new(schema), properties, writer: None, rows: 0 }
+    }
+
+    pub(super) fn write(&mut self, columns: Vec<ArrayRef>) -> Result<(), TrackError> {
+        let failed = |e| Error::parquet("write", &self.path, e);
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|e| failed(e.into()))?;
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => {
+                let output = Output::create(&Target::File(self.path.clone()))?;
+                let writer = ArrowWriter::try_new(output, Arc::clone(&self.schema), Some(self.properties.clone()));
+                none.insert(writer.map_err(|e| Error::parquet("start", &self.path, e))?)
+            }
+        };
+        writer.write(&batch).map_err(failed)?;
+        self.rows += batch.num_rows() as u64;
+        Ok(())
+    }
+
+    /// Completes it: how many rows there are.
+    pub(super) fn finish(self) -> Result<u64, TrackError> {
+        if let Some(writer) = self.writer {
+            writer.into_inner().map_err(|e| Error::parquet("write", &self.path, e))?.commit()?;
+        }
+        Ok(self.rows)
+    }
+}
+
+/// A segment that is being written.
+pub(crate) struct SegmentWriter {
+    file: BatchFile,
+    columns: Columns,
 }
 
 impl SegmentWriter {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, writer: None, schema: Arc::new(schema()), columns: Columns::new(), rows: 0 }
+        Self { file: BatchFile::new(path, schema(), properties()), columns: Columns::new() }
     }
 
     pub(crate) fn write(&mut self, row: &SegmentRow<'_>) -> Result<(), TrackError> {
         self.columns.push(row);
-        self.rows += 1;
-        if self.columns.rows >= BATCH { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<(), TrackError> {
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), self.columns.take());
-        let batch = batch.map_err(|e| Error::parquet("write", &self.path, e.into()))?;
-        let mut writer = match self.writer.take() {
-            Some(writer) => writer,
-            None => start(&self.path, &self.schema, properties())?,
-        };
-        writer.write(&batch).map_err(|e| Error::parquet("write", &self.path, e))?;
-        self.writer = Some(writer);
-        Ok(())
+        if self.columns.rows >= BATCH { self.file.write(self.columns.take()) } else { Ok(()) }
     }
 
     /// Completes it: how many rows there are. Without any there is no file.
     pub(crate) fn finish(mut self) -> Result<u64, TrackError> {
-        if self.rows > 0 {
-            self.flush()?;
+        if self.columns.rows > 0 {
+            self.file.write(self.columns.take())?;
         }
-        finish(self.writer, &self.path)?;
-        Ok(self.rows)
+        self.file.finish()
     }
-}
-
-fn start(path: &Path, schema: &Arc<Schema>, properties: WriterProperties) -> Result<ArrowWriter<Output>, Error> {
-    let output = Output::create(&Target::File(path.to_owned()))?;
-    ArrowWriter::try_new(output, Arc::clone(schema), Some(properties)).map_err(|e| Error::parquet("start", path, e))
-}
-
-fn finish(writer: Option<ArrowWriter<Output>>, path: &Path) -> Result<(), Error> {
-    let Some(writer) = writer else { return Ok(()) };
-    writer.into_inner().map_err(|e| Error::parquet("write", path, e))?.commit().map(|_| ())
-}
-
-/// Which rows are there no more: in which segment (the last part of its path), which row, and from which run on.
-pub(crate) struct GoneWriter {
-    path: PathBuf,
-    writer: Option<ArrowWriter<Output>>,
-    schema: Arc<Schema>,
-    columns: (StringBuilder, UInt64Builder, UInt64Builder),
-    pending: usize,
-    rows: u64,
-}
-
-impl GoneWriter {
-    pub(crate) fn new(path: PathBuf) -> Self {
-        let fields = [("segment", DataType::Utf8), ("row", DataType::UInt64), ("to_run", DataType::UInt64)];
-        let fields = fields.map(|(name, kind)| Field::new(name, kind, false));
-        let schema = Arc::new(Schema::new(fields.to_vec()));
-        Self { path, writer: None, schema, columns: Default::default(), pending: 0, rows: 0 }
-    }
-
-    pub(crate) fn write(&mut self, segment: &str, row: u64, to_run: u64) -> Result<(), TrackError> {
-        self.columns.0.append_value(segment);
-        self.columns.1.append_value(row);
-        self.columns.2.append_value(to_run);
-        self.rows += 1;
-        self.pending += 1;
-        if self.pending >= BATCH { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<(), TrackError> {
-        self.pending = 0;
-        let (segment, row, run) = &mut self.columns;
-        let columns: Vec<ArrayRef> = vec![Arc::new(segment.finish()), Arc::new(row.finish()), Arc::new(run.finish())];
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns);
-        let batch = batch.map_err(|e| Error::parquet("write", &self.path, e.into()))?;
-        let mut writer = match self.writer.take() {
-            Some(writer) => writer,
-            None => {
-                let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default()));
-                start(&self.path, &self.schema, properties.build())?
-            }
-        };
-        writer.write(&batch).map_err(|e| Error::parquet("write", &self.path, e))?;
-        self.writer = Some(writer);
-        Ok(())
-    }
-
-    pub(crate) fn finish(mut self) -> Result<u64, TrackError> {
-        if self.rows > 0 {
-            self.flush()?;
-        }
-        finish(self.writer, &self.path)?;
-        Ok(self.rows)
-    }
-}
-
-/// Tells `each` what a file of gone rows says: segment, row, and the run that found it gone.
-pub(crate) fn read_gone(path: &Path, mut each: impl FnMut(&str, u64, u64)) -> Result<(), TrackError> {
-    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-    let failed = |e| Error::parquet("read", path, e);
-    let file = std::fs::File::open(path).map_err(|e| Error::io("open", path, e))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(ParquetRecordBatchReaderBuilder::build);
-    for batch in reader.map_err(failed)? {
-        let batch = batch.map_err(|e| failed(e.into()))?;
-        let numbers = |name| batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<UInt64Type>());
-        let segments = batch.column_by_name("segment").and_then(|column| column.as_string_opt::<i32>());
-        if let (Some(segments), Some(rows), Some(runs)) = (segments, numbers("row"), numbers("to_run")) {
-            for index in 0..batch.num_rows() {
-                each(segments.value(index), rows.value(index), runs.value(index));
-            }
-        }
-    }
-    Ok(())
 }

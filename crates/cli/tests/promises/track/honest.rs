@@ -1,6 +1,7 @@
 //! What was not seen is not gone, and what cannot be meant is asked for.
 
 use std::fs::{create_dir, create_dir_all, remove_dir_all, remove_file, rename, write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use pwalk_testkit::{TempTree, is_root, without_dac_override};
@@ -52,6 +53,42 @@ fn what_is_below_a_closed_directory_stays_known_in(new: New<'_>) {
     write(root.join("closed/sub/new"), "new").unwrap();
     kept.scan(&root);
     assert_eq!(counts(&kept), [("added".to_owned(), 1), ("metadata".to_owned(), 1), ("removed".to_owned(), 1)]);
+}
+
+#[test]
+fn a_closed_directory_that_moved_takes_along_what_is_known_of_it() {
+    on_both(a_closed_directory_that_moved_takes_along_what_is_known_of_it_in);
+}
+
+fn a_closed_directory_that_moved_takes_along_what_is_known_of_it_in(new: New<'_>) {
+    let (_place, root, kept) = place(new);
+    let scan_closed = || {
+        let mut command = without_dac_override(PWALK);
+        run(command.args(["track", "scan"]).args(&kept.arguments).arg(&root)).expect(1);
+    };
+    run(kept.command("scan").args(["-q", "--fingerprint", "new"]).arg(&root)).expect(0);
+    let all = kept.sizes(&root, None);
+    rename(root.join("closed"), root.join("open/moved")).unwrap();
+    oracle("chmod", ["000".as_ref(), root.join("open/moved").as_os_str()]);
+    scan_closed();
+    assert_eq!(counts(&kept), [("moved".to_owned(), 1), ("unseen".to_owned(), 5)]);
+    let (from, to) = (root.join("closed"), root.join("open/moved"));
+    let moved = |path: &Vec<u8>| {
+        let rest = path.strip_prefix(from.as_os_str().as_bytes());
+        rest.map_or_else(|| path.clone(), |rest| [to.as_os_str().as_bytes(), rest].concat())
+    };
+    let expected: Vec<_> = all.keys().map(moved).collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+    assert_eq!(kept.sizes(&root, None).into_keys().collect::<Vec<_>>(), expected);
+    // Nor is it gone the next time.
+    scan_closed();
+    assert_eq!(counts(&kept), [("unseen".to_owned(), 5)]);
+    oracle("chmod", ["755".as_ref(), to.as_os_str()]);
+    kept.scan(&root);
+    assert_eq!(counts(&kept), [("metadata".to_owned(), 1)]);
+    assert_eq!(kept.sizes(&root, None).into_keys().collect::<Vec<_>>(), expected);
+    assert_eq!(kept.sizes(&root, Some(1)), all);
+    // With the fingerprints that they had.
+    kept.run("verify", [&root]).expect(0);
 }
 
 #[test]

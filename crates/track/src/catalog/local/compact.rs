@@ -10,11 +10,12 @@ use std::collections::HashSet;
 
 use pwalk_scan::ScanFile;
 
+use super::gone::GoneWriter;
 use super::{LocalStore, Segment, SegmentKind, StateFiles};
 use crate::TrackError;
 use crate::catalog::ordered::{drain, push, sorter};
 use crate::catalog::run::Root;
-use crate::catalog::segment::{GoneWriter, SegmentRow, SegmentWriter, read_group};
+use crate::catalog::segment::{SegmentRow, SegmentWriter, read_group};
 use crate::catalog::store::Entry;
 use crate::key::Roots;
 use crate::side::Reading;
@@ -72,7 +73,7 @@ impl LocalStore {
         let mut segments = self.book.segments(root.id)?;
         let published: HashSet<String> = segments.iter().map(|segment| segment.file.clone()).collect();
         segments.extend_from_slice(added);
-        let mut state = self.state_of(segments)?;
+        let mut state = self.state_files(segments)?;
         self.find_gone_by(&mut state)?;
         let roots = root.roots();
         let (mut rows, mut past) = (sorter(reading), sorter(reading));
@@ -103,7 +104,7 @@ impl LocalStore {
                 _ => {}
             }
         }
-        gone_files.extend(state.starts[plan.from..].iter().map(|(file, _)| file.clone()));
+        gone_files.extend(state.starts.files_from(plan.from).cloned());
         let mut made: Vec<Segment> =
             added.iter().filter(|segment| !gone_files.contains(&segment.file)).cloned().collect();
         let place = |room| LocalStore::file(root, room, run, "1.parquet");
@@ -114,12 +115,11 @@ impl LocalStore {
             made.push(Segment { kind, run, file, rows: writer.finish()? });
         }
         // What is gone of the files that stay.
-        let end = state.starts.get(plan.from).map_or(state.rows, |(_, start)| *start);
+        let end = state.starts.start(plan.from).unwrap_or(state.rows);
         let file = place("gone");
         let mut writer = GoneWriter::new(self.dir.join(&file));
         for (number, to_run) in state.gone_by.iter().take_while(|(number, _)| *number < end) {
-            let (segment, row) = state.place(*number);
-            writer.write(segment, row, *to_run)?;
+            writer.write(state.starts.place(*number), *to_run)?;
         }
         made.push(Segment { kind: SegmentKind::Gone, run, file, rows: writer.finish()? });
         made.retain(|segment| segment.rows > 0);
@@ -135,7 +135,7 @@ impl StateFiles {
         file: usize,
         mut each: impl FnMut(u64, &SegmentRow<'_>) -> Result<(), TrackError>,
     ) -> Result<(), TrackError> {
-        let start = self.starts[file].1;
+        let start = self.starts.start(file).unwrap_or(0);
         read_all(&self.files[file], |number, row| each(start + number, row))
     }
 
@@ -168,7 +168,7 @@ pub(super) fn entries(
     each: &mut dyn FnMut(&Entry<'_>) -> Result<(), TrackError>,
 ) -> Result<(), TrackError> {
     let failed = |why| reading.spilled(why);
-    let mut state = store.state_of(store.book.segments(root.id)?)?;
+    let mut state = store.state_files(store.book.segments(root.id)?)?;
     if at.is_some() {
         store.find_gone_by(&mut state)?;
     }
