@@ -264,7 +264,7 @@ class Catalog:
     def errors(self, run: Run | int) -> list[Unread]:
         """What a run could not read, each with a path, what was being done, and why not."""
         is_bytes = isinstance(run, Run) and isinstance(run.root, bytes)
-        return [Unread(*loss) for loss in self._open.errors(_run(run), is_bytes)]
+        return [Unread(*loss) for loss in self._open.errors(_number(run), is_bytes)]
 
     def changes(
         self,
@@ -290,9 +290,11 @@ class Catalog:
         if since is not None and run is not None:
             raise ValueError("changes() takes since or run, not both")
         wanted = [types] if isinstance(types, str) else list(types or ())
-        text = f"{self!r}.changes({since!r}, {path!r}, {types!r}, run={run!r})"
-        when, only = _when("since", since), None if run is None else _run(run)
-        return self._open.changes(when, only, None if path is None else _one("path", path), wanted, text)
+        only = "" if run is None else f", run={run!r}"
+        text = f"{self!r}.changes({since!r}, {path!r}, {types!r}{only})"
+        number = None if run is None else _number(run)
+        below = None if path is None else _one("path", path)
+        return self._open.changes(_when("since", since), number, below, wanted, text)
 
     def report(
         self,
@@ -374,7 +376,7 @@ def _noted(metadata: Mapping[str, str] | None) -> dict[str, str]:
     return noted
 
 
-def _run(run: Run | int) -> int:
+def _number(run: Run | int) -> int:
     return whole("run", run.id if isinstance(run, Run) else run, 1, _MOST) or 0
 
 

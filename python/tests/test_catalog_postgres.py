@@ -87,7 +87,7 @@ def test_both_catalogs_give_the_same_answers(both, tmp_path):
 def test_what_is_wrong_is_said(server, both, tmp_path):
     with pytest.raises(OSError, match="nobody_made_it"):
         pwalk.Catalog(server.format("nobody_made_it"), init=True)
-    with pytest.raises(OSError, match="pwalk track init|init"):
+    with pytest.raises(LookupError, match="make one there with init=True"):
         pwalk.Catalog(server.format("postgres"))
     kept, _ = both
     with pytest.raises(LookupError):

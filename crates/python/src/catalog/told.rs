@@ -55,7 +55,9 @@ pub(super) fn failure(py: Python<'_>, error: &TrackError, asked: Option<(&[u8], 
             refused(py, &format!("{removed} of {entries} entries of {root} are gone{hint}"), "accept_mass_delete")
         }
         TrackError::Locked { .. } => PyBlockingIOError::new_err(text),
-        TrackError::Unknown(why) => PyLookupError::new_err(why.replace("--since", "since=")),
+        TrackError::Unknown(why) => {
+            PyLookupError::new_err(why.replace("--since ", "since=").replace("`pwalk track init`", "init=True"))
+        }
         TrackError::OtherCatalog { .. } => PyValueError::new_err(text),
         TrackError::Interrupted => PyInterruptedError::new_err(text),
         TrackError::Directory { .. } => directory(py, asked).unwrap_or_else(|| PyOSError::new_err(text)),
