@@ -92,7 +92,9 @@ pub enum TrackError {
         advice: &'static str,
     },
     /// A root is being scanned.
-    #[error("{root} is being scanned into this catalog by another process; wait until it is done")]
+    #[error(
+        "{root} is being scanned into this catalog by another process, or verified or pruned; wait until that is done"
+    )]
     Locked {
         /// The root, for people.
         root: String,

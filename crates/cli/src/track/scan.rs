@@ -95,7 +95,7 @@ impl HashArgs {
 /// Read files again, and see whether they still are what they were
 ///
 /// Files that have a fingerprint, those first that were not read for the longest time. One whose content is another although its size and times are not is
-/// `bitrot`, a change of the run; what it was stays known.
+/// `bitrot`, a change of the run; what it was stays known. Meanwhile the directory cannot be scanned into the catalog: give it a --budget.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   pwalk track verify /data --budget 500G            every night another part
