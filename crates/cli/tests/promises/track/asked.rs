@@ -4,6 +4,7 @@ use std::fs::{create_dir, remove_file, write};
 use std::path::Path;
 
 use pwalk_testkit::TempTree;
+use rustix::process::Signal;
 
 use super::{Kept, New, on_both};
 use crate::common::{Running, json_lines, wait_until};
@@ -40,12 +41,17 @@ fn a_run_that_began_before_and_ended_after_another_comes_after_it() {
         kept.scan(&quick);
         write(slow.join("new"), "").unwrap();
         write(quick.join("new"), "").unwrap();
-        let mut running = Running::start(kept.command("scan").args(["--max-iops", "2"]).arg(&slow));
+        let mut running = Running::start(kept.command("scan").args(["--max-iops", "1"]).arg(&slow));
         // That needs all of them for a moment, and forgets nothing.
         let is_busy = || kept.run("prune", ["--keep", "1000"]).stderr.contains("is being scanned");
         wait_until("the slow scan has begun", is_busy);
+        // However long the other takes.
+        let slow_one = rustix::process::Pid::from_child(running.child());
+        let send = |signal| rustix::process::kill_process(slow_one, signal).unwrap();
+        send(Signal::STOP);
         let seen = kept.scan(&quick);
         assert!(running.child().try_wait().unwrap().is_none(), "the slow scan was not slow");
+        send(Signal::CONT);
         wait_until("the slow scan has ended", || running.child().try_wait().unwrap().is_some());
         let new = told(&kept, &["--since", &id(&seen)]);
         let paths: Vec<_> = new.iter().map(|(_, path)| Path::new(path)).collect();
