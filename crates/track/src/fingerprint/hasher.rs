@@ -72,7 +72,8 @@ pub struct Hasher {
     hash: Hash,
     is_sample: bool,
     rate: Option<Arc<Rate>>,
-    cancel: Cancel,
+    /// Each of them ends it: whoever asked for it, and whoever has its threads.
+    cancel: [Cancel; 2],
     buffer: Vec<u8>,
 }
 
@@ -88,15 +89,24 @@ impl From<Missed> for Stop {
     }
 }
 
+fn is_any(cancel: &[Cancel]) -> bool {
+    cancel.iter().any(Cancel::is_cancelled)
+}
+
 impl Hasher {
     /// For files below the directory `root`, which is open.
     pub fn new(root: Arc<OwnedFd>, options: &HashOptions) -> Self {
+        Self::stopped_by(Cancel::new(), root, options)
+    }
+
+    /// The same, ended by one more switch.
+    pub(super) fn stopped_by(stop: Cancel, root: Arc<OwnedFd>, options: &HashOptions) -> Self {
         Self {
             reach: Reach::new(root),
             hash: options.hash,
             is_sample: options.is_sample,
             rate: options.rate.clone(),
-            cancel: options.cancel.clone(),
+            cancel: [options.cancel.clone(), stop],
             buffer: vec![0; BUFFER + 2 * PAGE],
         }
     }
@@ -114,7 +124,7 @@ impl Hasher {
     }
 
     fn read(&mut self, path: &[u8], expected: &Stat) -> Result<Fingerprint, Stop> {
-        if self.cancel.is_cancelled() {
+        if is_any(&self.cancel) {
             return Err(Stop::Cancelled);
         }
         let size = u64::try_from(expected.size).map_err(|_| Missed::Changed)?;
@@ -141,9 +151,9 @@ impl Hasher {
         while at < end {
             let most = usize::try_from(end - at).unwrap_or(BUFFER).min(BUFFER);
             if let Some(rate) = &self.rate {
-                rate.wait(most as u64, &self.cancel);
+                rate.wait(most as u64, || is_any(&self.cancel));
             }
-            if self.cancel.is_cancelled() {
+            if is_any(&self.cancel) {
                 return Err(Stop::Cancelled);
             }
             let from = self.buffer.as_ptr().align_offset(PAGE) + SHIFT;

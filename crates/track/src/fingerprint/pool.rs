@@ -7,11 +7,11 @@
 //! were waiting when hashing was cancelled. The sinks come back at the end, and with them what they hold. A thread that panics takes its sink with it; the
 //! others go on, and [`Hashers::finish`] panics as it did.
 
-use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
+use pwalk_engine::Cancel;
 use pwalk_fs::{Errno, Links, at_path, open_child};
 use pwalk_scan::{Stat, path_text};
 
@@ -49,10 +49,18 @@ impl<T: Send> HashSink<T> for Vec<(T, Outcome)> {
 #[error("no thread hashes any more")]
 pub struct Stopped;
 
-/// Threads that hash files below a root.
+/// Threads that hash files below a root. When they are dropped and not [`finish`](Self::finish)ed, they end by themselves, within a second.
 pub struct Hashers<T, S> {
-    queue: SyncSender<Item<T>>,
+    queue: Option<SyncSender<Item<T>>>,
     threads: Vec<JoinHandle<S>>,
+    stop: Cancel,
+}
+
+impl<T, S> Drop for Hashers<T, S> {
+    fn drop(&mut self) {
+        // After `finish` nobody is left to stop.
+        self.stop.cancel();
+    }
 }
 
 impl<T: Send + 'static, S: HashSink<T> + 'static> Hashers<T, S> {
@@ -68,19 +76,19 @@ impl<T: Send + 'static, S: HashSink<T> + 'static> Hashers<T, S> {
         let count = options.threads.max(1);
         let (queue, waiting) = sync_channel(count * WAITING);
         let waiting = Arc::new(Mutex::new(waiting));
-        let mut threads = Vec::with_capacity(count);
+        let mut hashers = Self { queue: Some(queue), threads: Vec::with_capacity(count), stop: Cancel::new() };
         for number in 0..count {
-            let (root, options, waiting, sink) = (Arc::clone(&root_fd), options.clone(), Arc::clone(&waiting), sink());
-            let started =
-                Builder::new().name(format!("hash-{number}")).spawn(move || work(root, &options, &waiting, sink));
+            let hasher = Hasher::stopped_by(hashers.stop.clone(), Arc::clone(&root_fd), options);
+            let (waiting, sink) = (Arc::clone(&waiting), sink());
+            let started = Builder::new().name(format!("hash-{number}")).spawn(move || work(hasher, &waiting, sink));
             match started {
-                Ok(thread) => threads.push(thread),
+                Ok(thread) => hashers.threads.push(thread),
                 // Where there are too many threads, fewer must do.
                 Err(_) if number > 0 => break,
                 Err(why) => return Err(failed(format!("cannot start a thread: {why}"))),
             }
         }
-        Ok(Self { queue, threads })
+        Ok(hashers)
     }
 
     /// Hands over a file; waits while the queue is full.
@@ -88,28 +96,22 @@ impl<T: Send + 'static, S: HashSink<T> + 'static> Hashers<T, S> {
     /// # Errors
     /// All threads have panicked; [`Self::finish`] tells how.
     pub fn send(&self, item: Item<T>) -> Result<(), Stopped> {
-        self.queue.send(item).map_err(|_| Stopped)
+        self.queue.as_ref().map_or(Err(Stopped), |queue| queue.send(item).map_err(|_| Stopped))
     }
 
     /// Waits until every file is told of, and gives the sinks back.
     ///
     /// # Panics
     /// As a thread did.
-    pub fn finish(self) -> Vec<S> {
-        drop(self.queue);
+    pub fn finish(mut self) -> Vec<S> {
+        self.queue = None;
         // All are waited for before one's panic goes on.
-        let ended: Vec<_> = self.threads.into_iter().map(JoinHandle::join).collect();
+        let ended: Vec<_> = self.threads.drain(..).map(JoinHandle::join).collect();
         ended.into_iter().map(|end| end.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     }
 }
 
-fn work<T, S: HashSink<T>>(
-    root: Arc<OwnedFd>,
-    options: &HashOptions,
-    waiting: &Mutex<Receiver<Item<T>>>,
-    mut sink: S,
-) -> S {
-    let mut hasher = Hasher::new(root, options);
+fn work<T, S: HashSink<T>>(mut hasher: Hasher, waiting: &Mutex<Receiver<Item<T>>>, mut sink: S) -> S {
     loop {
         // Who waits holds the lock; the others wait for that. Nothing that panics is done with it.
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();

@@ -58,11 +58,11 @@ impl Rate {
     }
 
     /// Waits until `bytes` may be used, or until it is cancelled.
-    pub fn wait(&self, bytes: u64, cancel: &Cancel) {
+    pub fn wait(&self, bytes: u64, is_cancelled: impl Fn() -> bool) {
         let now = self.start.elapsed();
         let until = now + self.bucket.lock().unwrap_or_else(PoisonError::into_inner).take(now, bytes);
         // A switch that a signal handler pulls wakes nobody, so it is looked at now and then.
-        while !cancel.is_cancelled() {
+        while !is_cancelled() {
             let left = until.saturating_sub(self.start.elapsed());
             if left.is_zero() {
                 return;
@@ -130,9 +130,9 @@ mod tests {
     #[test]
     fn a_cancelled_wait_ends() {
         let (rate, cancel) = (Rate::new(1), Cancel::new());
-        rate.wait(1_000_000, &cancel);
+        rate.wait(1_000_000, || cancel.is_cancelled());
         thread::scope(|scope| {
-            let waiting = scope.spawn(|| rate.wait(1, &cancel));
+            let waiting = scope.spawn(|| rate.wait(1, || cancel.is_cancelled()));
             cancel.cancel();
             waiting.join().unwrap();
         });

@@ -327,6 +327,30 @@ fn cancelling_ends_it_in_the_middle_of_a_file() {
     }
 }
 
+#[test]
+fn threads_that_nobody_waits_for_end() {
+    struct Ended {
+        _alive: std::sync::mpsc::Sender<()>,
+    }
+    impl HashSink<i32> for Ended {
+        fn told(&mut self, _: i32, outcome: Outcome) {
+            assert_eq!(outcome, Outcome::Cancelled);
+        }
+    }
+    let (tree, _) = TempTree::with(trees::sparse);
+    let expected = stat(&tree.path().join("sparse"));
+    let options = HashOptions { threads: 2, rate: Some(Arc::new(Rate::new(1_000))), ..HashOptions::default() };
+    let (send, ended) = std::sync::mpsc::channel();
+    let hashers =
+        Hashers::new(tree.path().as_os_str().as_bytes(), &options, || Ended { _alive: send.clone() }).unwrap();
+    for key in 0..20 {
+        hashers.send(Item { key, path: b"sparse".to_vec(), stat: expected }).unwrap();
+    }
+    drop((hashers, send));
+    // The senders are gone with the threads.
+    assert_eq!(ended.recv_timeout(Duration::from_secs(60)), Err(std::sync::mpsc::RecvTimeoutError::Disconnected));
+}
+
 struct Panics;
 
 impl HashSink<u8> for Panics {
