@@ -9,8 +9,6 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pwalk_engine::Cancel;
-
 const NANOSECONDS: u128 = 1_000_000_000;
 /// What is not forgotten of a rate that was not used.
 const BURST: u128 = NANOSECONDS / 10;
@@ -76,6 +74,7 @@ impl Rate {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use pwalk_engine::Cancel;
 
     fn at(milliseconds: u64) -> Duration {
         Duration::from_millis(milliseconds)
