@@ -120,7 +120,7 @@ class Catalog:
 
     *where*: a directory, which is made if it is not there (str, bytes or ``os.PathLike``); a database, as ``postgresql://USER@HOST/DATABASE`` or
     ``host=… dbname=…`` (what that does not say, ``PG*`` variables and ``~/.pgpass`` do); None: the catalog that ``pwalk track`` uses, which its
-    settings name, else ``$XDG_DATA_HOME/pwalk/catalog``. *init*: have the tables made in a database, or brought up to date, as
+    settings name (nothing else of them counts here), else ``$XDG_DATA_HOME/pwalk/catalog``. *init*: have the tables made in a database, or brought up to date, as
     ``pwalk track init`` does; nothing is dropped.
 
     Nothing is kept open between calls. Calls may come from several threads, and from child processes; one root is scanned by one at a time. A Ctrl-C
@@ -281,7 +281,8 @@ class Catalog:
         >>> pyarrow.table(changes)
 
         *since*: changes of later runs than this one (a number or a ``Run``), or of runs after a time: ``"7d"``, ``"2026-01-31"``, a date or a
-        datetime (without a zone: where this machine is). By default those of the last run of each root; 0: all.
+        datetime (without a zone: where this machine is). By default those of the last scan of each root and of
+        verifications after it; 0: all.
         *run*: those of this run. *path*: only what is there and below it. *types*: only those of these types.
 
         The columns are ``run`` and those of ``pwalk diff -o changes.parquet``. Each reader reads anew; rows come run by run, and memory is
@@ -394,6 +395,8 @@ def _since(what: str, since: Since) -> tuple[bool, int]:
         if not isinstance(since, datetime.datetime):
             since = datetime.datetime.combine(since, datetime.time())
         # Without a zone it is where this machine is.
+        if not 1678 <= since.year <= 2261:
+            raise ValueError(f"{what} must be a time between 1678 and 2261, not {since}")
         return True, (since.astimezone(datetime.timezone.utc) - _EPOCH) // datetime.timedelta(microseconds=1) * 1000
     if since is None or isinstance(since, bool):
         raise TypeError(f"{what} must be a run, a time or a duration, not {since!r}")

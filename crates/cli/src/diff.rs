@@ -208,7 +208,10 @@ impl Teller {
 
 /// `modified  file       1.2 GiB  +13.0 MiB  PATH`
 pub(crate) fn line(lines: &mut Lines, change: &Change<'_>) {
-    let size = |stat: Option<&pwalk_scan::Stat>| stat.map(|stat| u64::try_from(stat.size).unwrap_or(0));
+    // A directory's own size is the file system's business, also of one that became a file.
+    let is_dir = |stat: &pwalk_scan::Stat| pwalk_fs::Kind::from_mode(stat.mode).is_dir();
+    let own = |stat: &pwalk_scan::Stat| if is_dir(stat) { 0 } else { u64::try_from(stat.size).unwrap_or(0) };
+    let size = |stat: Option<&pwalk_scan::Stat>| stat.map(own);
     let (old, new) = (size(change.old), size(change.new));
     let is_dir = change.kind().is_dir();
     let now = new.or(old).filter(|_| !is_dir).map_or_else(String::new, bytes);

@@ -64,7 +64,8 @@ pub(crate) struct CatalogArgs {
     /// The catalog's directory [default: $XDG_DATA_HOME/pwalk/catalog, else ~/.local/share/pwalk/catalog]
     #[arg(long, value_name = "DIR", conflicts_with = "database")]
     catalog: Option<PathBuf>,
-    /// A catalog in PostgreSQL: postgresql://USER@HOST/DATABASE; what it does not say PG* variables and ~/.pgpass do
+    /// A catalog in PostgreSQL: postgresql://USER@HOST/DATABASE; what it does not say PG* variables and ~/.pgpass do. A password in it is
+    /// seen by everybody who lists processes: better in ~/.pgpass
     #[arg(long, value_name = "URL")]
     database: Option<String>,
     /// Settings, in TOML or INI [default: $PWALK_CONFIG, pwalk/track.toml or .ini in ~/.config, /etc/pwalk/track.toml or .ini]

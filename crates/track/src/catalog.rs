@@ -56,7 +56,7 @@ pub struct Catalog {
 /// What is kept when a catalog is pruned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
-    /// So many of the last runs of each root.
+    /// So many of the last scans of each root, and verifications since the first of these.
     Runs(u64),
     /// Runs since a time, in nanoseconds since 1970.
     Since(i64),
@@ -148,6 +148,9 @@ impl Catalog {
         each: &mut dyn FnMut(&Loss<'_>) -> Result<(), TrackError>,
     ) -> Result<(), TrackError> {
         let run = self.store.runs()?.into_iter().find(|of| of.id == run).ok_or_else(|| no_run(run))?;
+        if run.is_pruned {
+            return Err(TrackError::Unknown(format!("what run {} could not read was pruned", run.id)));
+        }
         self.store.errors(&run, each)
     }
 
@@ -180,11 +183,17 @@ impl Catalog {
         if let Some(run) = filter.run.filter(|run| !all.iter().any(|known| known.id == *run)) {
             return Err(no_run(run));
         }
+        let below = |run: &Run, path: &Vec<u8>| {
+            let (root, subtree) = (Roots::new([run.root.clone()]), Roots::new([path.clone()]));
+            root.below(path).is_some() || subtree.below(&run.root).is_some()
+        };
         let mut runs = all.clone();
         runs.retain(|run| {
             filter.after.is_none_or(|since| since.is_before(run, &all))
                 && filter.run.is_none_or(|only| only == run.id)
                 && filter.root.as_ref().is_none_or(|root| *root == run.root)
+                // Nothing else can be there.
+                && filter.subtree.as_ref().is_none_or(|path| below(run, path))
         });
         match runs.iter().filter(|run| run.is_pruned).max_by_key(|run| run.finished) {
             Some(run) if filter.run.is_some() => {
@@ -199,7 +208,7 @@ impl Catalog {
         }
     }
 
-    /// The same of the last run of each directory; `filter.after` means nothing here.
+    /// The same of the last scan of each directory, and of verifications after it; `filter.after` means nothing here.
     ///
     /// # Errors
     /// The catalog cannot be read, or whatever `each` says.
@@ -209,7 +218,9 @@ impl Catalog {
         each: &mut dyn FnMut(&Run, &Change<'_>) -> Result<(), TrackError>,
     ) -> Result<(), TrackError> {
         let runs = self.store.runs()?;
-        let is_last = |run: &Run| !runs.iter().any(|later| later.root == run.root && later.id > run.id);
+        let is_scan_after =
+            |run: &Run, other: &Run| other.root == run.root && other.id > run.id && other.kind == RunKind::Scan;
+        let is_last = |run: &Run| !runs.iter().any(|other| is_scan_after(run, other));
         let is_asked = |run: &Run| filter.root.as_ref().is_none_or(|root| *root == run.root) && !run.is_pruned;
         for run in runs.iter().filter(|run| is_asked(run) && is_last(run)) {
             self.changes_of(run, filter, each)?;
@@ -323,11 +334,16 @@ impl Catalog {
 
     fn prune_root(&mut self, root: &Root, keep: Keep, cancel: &Cancel) -> Result<u64, TrackError> {
         let runs: Vec<Run> = self.store.runs()?.into_iter().filter(|run| run.root == root.path).collect();
-        let kept = match keep {
-            Keep::Runs(count) => usize::try_from(count).unwrap_or(usize::MAX).max(1).min(runs.len()),
-            Keep::Since(time) => runs.iter().filter(|run| run.finished >= time).count().max(1),
+        let scans: Vec<usize> = (0..runs.len()).filter(|at| runs[*at].kind == RunKind::Scan).collect();
+        let last = scans.last().copied().unwrap_or(0);
+        let first_kept = match keep {
+            Keep::Runs(count) => {
+                let count = usize::try_from(count).unwrap_or(usize::MAX).max(1);
+                scans.len().checked_sub(count).map_or(0, |at| scans[at])
+            }
+            Keep::Since(time) => runs.iter().position(|run| run.finished >= time).unwrap_or(last).min(last),
         };
-        let forgotten = &runs[..runs.len().saturating_sub(kept)];
+        let forgotten = &runs[..first_kept];
         let count = forgotten.iter().filter(|run| !run.is_pruned).count();
         if let (Some(first), true) = (runs.get(forgotten.len()), count > 0) {
             self.store.prune(root, first.id, &reading_of(cancel))?;

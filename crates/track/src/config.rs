@@ -8,7 +8,7 @@
 //! | section | keys |
 //! |---|---|
 //! | `general` | `threads` (1 to 4096, or `auto`), `catalog` (directory) |
-//! | `crawler` | `data_root` (directory to scan when none is named), `fingerprint` (`none`, `new`, `all`, `sample`), `hash` (`blake3`, `xxh3`), `hash_threads` (1 to 256), `max_bytes_per_sec` (`100M`), `one_file_system`, `exclude` (patterns: a list, or with commas) |
+//! | `crawler` | `data_root` (directory to scan when none is named), `fingerprint` (`none`, `new`, `all`, `sample`), `hash` (`blake3`, `xxh3`), `hash_threads` (1 to 1024), `max_bytes_per_sec` (`100M`), `one_file_system`, `exclude` (patterns: a list, or with commas) |
 //! | `metadata` | any: noted with each run |
 //! | `postgresql` | `host`, `port`, `database`, `user`, `password`, `sslmode` |
 //! | `logging` | `log_root` (directory), `log_level` (`error`, `warning`, `info`, `debug`) |
@@ -82,7 +82,7 @@ pub struct TrackConfig {
     pub fingerprint: Option<FingerprintMode>,
     /// `[crawler] hash`.
     pub hash: Option<Hash>,
-    /// `[crawler] hash_threads`: 1 to 256.
+    /// `[crawler] hash_threads`: 1 to 1024.
     pub hash_threads: Option<usize>,
     /// `[crawler] max_bytes_per_sec`: at least 1.
     pub max_bytes_per_sec: Option<u64>,
@@ -174,7 +174,7 @@ impl TrackConfig {
             data_root: crawler.path("data_root")?,
             fingerprint: crawler.word("fingerprint", "none, new, all or sample")?,
             hash: crawler.word("hash", "blake3 or xxh3")?,
-            hash_threads: crawler.number("hash_threads", 1, 256)?,
+            hash_threads: crawler.number("hash_threads", 1, 1024)?,
             max_bytes_per_sec: crawler.parsed(
                 "max_bytes_per_sec",
                 "a number of bytes, at least 1, as 500000, 800K, 100M or 1GiB",

@@ -85,6 +85,11 @@ pub enum FingerprintMode {
 impl FingerprintMode {
     /// All of them, by their names.
     pub const NAMES: [&str; 4] = ["none", "new", "all", "sample"];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
 }
 
 impl FromStr for FingerprintMode {

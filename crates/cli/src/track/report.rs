@@ -17,8 +17,8 @@ use crate::out::{Lines, Out};
 
 /// Count changes by day or week, and by directory, user, group or extension
 ///
-/// Growth is what was added and what changed files grew by, less what was removed. Directories' own sizes do not count. What moved is counted where it is now, and
-/// adds nothing. Days are those of this machine.
+/// Growth is what was added and what changed files grew by, less what was removed. Directories' own sizes do not count. What moved or has
+/// another owner is less there and more here; but what is in a directory that moved is not told of, and stays where it was. Days are those of this machine.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   pwalk track report --daily

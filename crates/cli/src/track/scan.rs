@@ -37,8 +37,8 @@ pub(super) struct ScanArgs {
     /// The directory [default: data_root of the settings]
     #[arg(value_name = "PATH")]
     path: Option<PathBuf>,
-    /// Read files for digests of their content: none, new (what is new or seems changed), all (every file: tells bit rot), or sample
-    /// (as new, but of large files only samples)
+    /// Read files for digests of their content: none, new (what is new or seems changed since the last scan), all (every file: tells bit
+    /// rot), or sample (as new, but of large files only samples; what has such a fingerprint is compared with that, by all too)
     /// [default: none]
     #[arg(long, value_name = "MODE", value_parser = one_of::<FingerprintMode>(&FingerprintMode::NAMES))]
     fingerprint: Option<FingerprintMode>,
@@ -131,9 +131,9 @@ pub(super) struct VerifyArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   pwalk track prune --keep 365d       the changes of the last year
-  pwalk track prune --keep 30         those of the last 30 runs of each directory")]
+  pwalk track prune --keep 30         those of the last 30 scans of each directory")]
 pub(super) struct PruneArgs {
-    /// What to keep: a number of runs of each directory, or a duration or date
+    /// What to keep: so many scans of each directory, with the verifications since, or a duration or date
     #[arg(long, value_name = "N|TIME", value_parser = since)]
     keep: Since,
     /// No summary
@@ -180,8 +180,10 @@ pub(super) fn scan(args: &ScanArgs) -> anyhow::Result<Exit> {
     let show = Show::new(args.progress, args.quiet);
     show.raise_file_descriptor_limit();
     let mut log = Log::start(&config)?;
-    logged(&mut log, LogLevel::Info, || format!("scan {}: {:?}", path.display(), options.fingerprint))?;
-    let mut catalog = args.catalog.create(&config)?;
+    logged(&mut log, LogLevel::Info, || {
+        format!("scan {}: fingerprint {}", path.display(), options.fingerprint.name())
+    })?;
+    let mut catalog = opened(args.catalog.create(&config), &mut log)?;
     let done = catalog.scan(&path, &options, &show);
     show.finish();
     let summary = told(done, &mut log, &mut catalog)?;
@@ -193,6 +195,14 @@ pub(super) fn scan(args: &ScanArgs) -> anyhow::Result<Exit> {
 
 fn logged(log: &mut Option<Log>, level: LogLevel, text: impl Fn() -> String) -> anyhow::Result<()> {
     log.as_mut().map_or(Ok(()), |log| log.line(level, &text()))
+}
+
+/// The catalog; the log is told if there is none.
+fn opened(catalog: anyhow::Result<Catalog>, log: &mut Option<Log>) -> anyhow::Result<Catalog> {
+    if let Err(why) = &catalog {
+        logged(log, LogLevel::Error, || format!("FAILED: {why:#}"))?;
+    }
+    catalog
 }
 
 /// What a run came to, which the log is told first.
@@ -225,7 +235,7 @@ pub(super) fn verify(args: &VerifyArgs) -> anyhow::Result<Exit> {
     };
     let mut log = Log::start(&config)?;
     logged(&mut log, LogLevel::Info, || format!("verify {}", args.path.display()))?;
-    let mut catalog = args.catalog.open_with(&config)?;
+    let mut catalog = opened(args.catalog.open_with(&config), &mut log)?;
     let done = catalog.verify(&args.path, &options);
     let summary = told(done, &mut log, &mut catalog)?;
     if !args.quiet {

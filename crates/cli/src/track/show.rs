@@ -51,12 +51,12 @@ pub(super) struct ErrorsArgs {
 /// What changed
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  pwalk track changes                                       of the last run of each directory
+  pwalk track changes                                       of the last scan of each directory
   pwalk track changes --since 7d --path /data/proj
   pwalk track changes --since 12 --type removed --json
   pwalk track changes --since 2026-01-01 -o changes.parquet")]
 pub(super) struct ChangesArgs {
-    /// Those of runs after this one, or after this time: 12, 7d, 2026-01-31 [default: the last run of each directory]
+    /// Those of runs after this one, or after this time: 12, 7d, 2026-01-31 (its beginning) [default: the last scan of each directory, and what was verified since]
     #[arg(long, value_name = "RUN|TIME", value_parser = since)]
     since: Option<Since>,
     /// Those of this run
@@ -159,7 +159,7 @@ pub(super) fn errors(args: &ErrorsArgs) -> anyhow::Result<Exit> {
     let run = args.run.or(last).ok_or_else(|| TrackError::Unknown("the catalog has no runs yet".to_owned()))?;
     let out = Out::new();
     let mut lines = Lines::new(&out);
-    catalog.errors(run, &mut |loss| {
+    let told = catalog.errors(run, &mut |loss| {
         if args.json {
             let (path, path_bytes) = path_text(loss.path);
             let mut object = value!({"run": run, "operation": loss.operation, "class": loss.class, "path": path});
@@ -172,9 +172,18 @@ pub(super) fn errors(args: &ErrorsArgs) -> anyhow::Result<Exit> {
             lines.path(loss.path);
         }
         if lines.end() { Ok(()) } else { Err(closed()) }
-    })?;
+    });
+    until_closed(told)?;
     lines.flush();
     out.exit(Ended::Whole, false)
+}
+
+/// What told lines until nobody took them any more has ended well; why nobody did [`Out::exit`] says.
+pub(super) fn until_closed(told: Result<(), TrackError>) -> Result<(), TrackError> {
+    match told {
+        Err(TrackError::Output(io)) if io.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        told => told,
+    }
 }
 
 /// Nobody reads any more.
@@ -191,7 +200,7 @@ pub(super) fn changes(args: &ChangesArgs) -> anyhow::Result<Exit> {
         types: args.types.clone(),
         ..ChangeFilter::default()
     };
-    // Without a time those of the last run of each directory.
+    // Without a time those of the last scan of each directory.
     let is_last = args.since.is_none() && args.run.is_none();
     let mut tell = |each: &mut dyn FnMut(&Run, &Change<'_>) -> Result<(), TrackError>| match is_last {
         true => catalog.last_changes(&filter, each),
@@ -211,7 +220,7 @@ pub(super) fn changes(args: &ChangesArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Complete);
     }
     let mut lines = Lines::new(&out);
-    tell(&mut |run, change| {
+    let told = tell(&mut |run, change| {
         if args.json {
             let mut object = Map::from_iter([("run".to_owned(), run.id.into())]);
             if let Value::Object(fields) = json(change) {
@@ -223,7 +232,8 @@ pub(super) fn changes(args: &ChangesArgs) -> anyhow::Result<Exit> {
             line(&mut lines, change);
         }
         if lines.end() { Ok(()) } else { Err(closed()) }
-    })?;
+    });
+    until_closed(told)?;
     lines.flush();
     out.exit(Ended::Whole, false)
 }

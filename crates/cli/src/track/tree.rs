@@ -10,7 +10,7 @@ use pwalk_scan::path_text;
 use pwalk_track::{Entry, Since, TrackError, known_path, time};
 use serde_json::{Value, json as value};
 
-use super::show::{closed, local};
+use super::show::{closed, local, until_closed};
 use super::{CatalogArgs, since};
 use crate::Exit;
 use crate::args::Usage;
@@ -28,7 +28,7 @@ pub(super) struct LsArgs {
     /// The directory, or a file
     #[arg(value_name = "PATH")]
     path: PathBuf,
-    /// As it was after this run, or at this time
+    /// As it was after this run, or at this time; a date is its beginning
     #[arg(long, value_name = "RUN|TIME", value_parser = since)]
     at: Option<Since>,
     /// And all that is below
@@ -56,7 +56,7 @@ pub(super) struct ExportArgs {
     /// Those at this path and below it
     #[arg(long, value_name = "PATH")]
     path: Option<PathBuf>,
-    /// As they were after this run, or at this time
+    /// As they were after this run, or at this time; a date is its beginning
     #[arg(long, value_name = "RUN|TIME", value_parser = since, requires = "parquet")]
     at: Option<Since>,
     #[command(flatten)]
@@ -71,7 +71,7 @@ pub(super) fn ls(args: &LsArgs) -> anyhow::Result<Exit> {
     let out = Out::new();
     let mut lines = Lines::new(&out);
     let mut entries = 0_u64;
-    catalog.entries(&path, args.at, &cancel, &mut |entry| {
+    let told = catalog.entries(&path, args.at, &cancel, &mut |entry| {
         entries += 1;
         let below = entry.path.get(path.len()..).unwrap_or_default();
         let below = below.strip_prefix(b"/").unwrap_or(below);
@@ -96,7 +96,8 @@ pub(super) fn ls(args: &LsArgs) -> anyhow::Result<Exit> {
             lines.path(if below.is_empty() { entry.path } else { below });
         }
         if lines.end() { Ok(()) } else { Err(closed()) }
-    })?;
+    });
+    until_closed(told)?;
     lines.flush();
     if entries == 0 {
         return Err(TrackError::Unknown(format!("the catalog has nothing at {}", path.escape_ascii())).into());

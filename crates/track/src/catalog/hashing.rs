@@ -1,8 +1,9 @@
 //! Reading files for a run, while the run goes on finding more.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use pwalk_engine::Cancel;
 use pwalk_scan::{Ledger, LedgerEntry, Stat};
@@ -62,6 +63,17 @@ struct Counted {
     bytes: AtomicU64,
     /// Files that are not what was expected.
     missed: AtomicU64,
+    told: Mutex<Told>,
+    /// Something was told.
+    more: Condvar,
+}
+
+/// What became of files so far.
+#[derive(Default)]
+struct Told {
+    files: u64,
+    /// Of those, files and bytes that were not read.
+    unread: (u64, u64),
 }
 
 /// What was read in the end.
@@ -152,6 +164,18 @@ impl<'a> Readers<'a> {
 }
 
 impl Wanting for Readers<'_> {
+    fn unread_of(&self, files: u64) -> (u64, u64) {
+        let told = self.counted.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_over = || self.started.iter().all(|(_, hashers)| hashers.is_over());
+        let mut told = told;
+        // All threads may have panicked; then nobody tells any more.
+        while told.files < files && !is_over() {
+            let waited = self.counted.more.wait_timeout(told, Duration::from_millis(100));
+            told = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        told.unread
+    }
+
     fn want(&mut self, key: &[u8], stat: &Stat, known: Option<&Fingerprint>) -> io::Result<()> {
         let kind = known.map_or(self.kind, |known| (known.hash(), known.is_sample()));
         let path = self.roots.path(key);
@@ -172,8 +196,20 @@ impl Wanting for Readers<'_> {
     }
 }
 
+impl Counted {
+    fn tell(&self, bytes: u64, is_read: bool) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.files += 1;
+        if !is_read {
+            told.unread = (told.unread.0 + 1, told.unread.1 + bytes);
+        }
+        self.more.notify_all();
+    }
+}
+
 impl HashSink<Wanted> for Sink {
     fn told(&mut self, Wanted { key, bytes }: Wanted, outcome: Outcome) {
+        self.counted.tell(bytes, matches!(outcome, Outcome::Hashed(_)));
         let (fingerprint, failure) = match outcome {
             Outcome::Hashed(fingerprint) => {
                 self.counted.files.fetch_add(1, Relaxed);

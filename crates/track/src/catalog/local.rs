@@ -85,7 +85,7 @@ impl LocalStore {
         for room in ROOMS {
             let place = self.dir.join(root.id.to_string()).join(room);
             let runs: HashSet<u64> = match room {
-                "errors" => self.book.runs()?.iter().map(|run| run.id).collect(),
+                "errors" => self.book.runs()?.iter().filter(|run| !run.is_pruned).map(|run| run.id).collect(),
                 _ => HashSet::new(),
             };
             for entry in fs::read_dir(&place).map_err(|why| failed("read", &place, why))? {

@@ -33,6 +33,9 @@ const ROW: u8 = b'r';
 pub(crate) trait Wanting {
     /// Has a file read, if there is a digest of it so that the two can be compared: what comes of it is recorded with the same key.
     fn want(&mut self, key: &[u8], stat: &Stat, known: Option<&Fingerprint>) -> io::Result<()>;
+
+    /// Waits until it is known of so many files what became of them: how many of those were not read, and their bytes.
+    fn unread_of(&self, files: u64) -> (u64, u64);
 }
 
 /// Takes what comparing tells.
@@ -73,6 +76,11 @@ impl<'a> Recorder<'a> {
             mode,
             wanting,
         }
+    }
+
+    /// As [`Wanting::unread_of`].
+    pub(crate) fn unread_of(&self, files: u64) -> (u64, u64) {
+        self.wanting.unread_of(files)
     }
 
     /// That is all.

@@ -1,7 +1,8 @@
 //! Changes, counted: by time, and by directory, user, group or extension.
 //!
 //! Growth is what was added and what changed files grew by, less what was removed; a directory's own size is the file system's business and does not count. What
-//! moved is where it is now; moves are counted, and add nothing.
+//! moved is counted where it is now, and so is what has another owner: less there, more here. But what is in a directory that moved is not told of, and
+//! stays with where it was.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use pwalk_scan::{Stat, extension, path_text};
 use super::{Catalog, ChangeFilter};
 use crate::TrackError;
 use crate::change::{Change, ChangeType};
+use crate::entry::kind;
 use crate::key::Roots;
 
 /// What is reported.
@@ -105,10 +107,17 @@ pub(super) fn report(catalog: &mut Catalog, options: &ReportOptions) -> Result<R
             period = options.period.map(|period| period.of(run.finished));
             roots = Roots::new([run.root.clone()]);
         }
-        let group = options.by.map(|by| by.of(change, &roots, options.depth.unwrap_or(1), &accounts));
-        let row = rows.entry((period.clone(), group)).or_default();
-        row.add(change);
+        let group = |path, stat| options.by.map(|by| by.of(path, stat, &roots, options.depth.unwrap_or(1), &accounts));
+        let now = group(change.path, change.new.or(change.old));
+        let before = group(change.old_path.unwrap_or(change.path), change.old);
+        let was = size(change.old);
+        rows.entry((period.clone(), now.clone())).or_default().add(change);
         total.add(change);
+        if change.old.is_some() && change.new.is_some() && before != now {
+            // What another had, or was elsewhere, is less there and more here.
+            rows.entry((period.clone(), now)).or_default().growth += was;
+            rows.entry((period.clone(), before)).or_default().growth -= was;
+        }
         Ok(())
     })?;
     let named = |((period, group), row)| ReportRow { period, group, ..row };
@@ -162,6 +171,11 @@ fn day(text: &str) -> Option<i32> {
     Some(date.since(Date::constant(1970, 1, 1)).ok()?.get_days())
 }
 
+/// Bytes of what is no directory.
+fn size(stat: Option<&Stat>) -> i64 {
+    stat.filter(|stat| !kind(stat).is_dir()).map_or(0, |stat| stat.size.max(0))
+}
+
 impl ReportRow {
     /// The names of [`Self::values`].
     pub const FIELDS: [&str; 11] = [
@@ -188,10 +202,6 @@ impl ReportRow {
     }
 
     fn add(&mut self, change: &Change<'_>) {
-        let size = |stat: Option<&Stat>| {
-            let stat = stat.filter(|stat| !crate::entry::kind(stat).is_dir());
-            stat.map_or(0, |stat| stat.size.max(0))
-        };
         let (old, new) = (size(change.old), size(change.new));
         let more = |of: &mut (u64, u64), bytes: i64| {
             of.0 += 1;
@@ -236,15 +246,16 @@ impl Period {
 }
 
 impl Group {
-    fn of(self, change: &Change<'_>, roots: &Roots, depth: u32, accounts: &Accounts) -> Vec<u8> {
-        let stat = change.new.or(change.old).copied().unwrap_or_default();
+    fn of(self, path: &[u8], stat: Option<&Stat>, roots: &Roots, depth: u32, accounts: &Accounts) -> Vec<u8> {
+        let stat = stat.copied().unwrap_or_default();
+        let is_dir = kind(&stat).is_dir();
         match self {
-            Self::Dir => directory(change, roots, depth),
+            Self::Dir => directory(path, is_dir, roots, depth),
             Self::User => accounts.user(stat.uid).unwrap_or_else(|| stat.uid.to_string()).into_bytes(),
             Self::Group => accounts.group(stat.gid).unwrap_or_else(|| stat.gid.to_string()).into_bytes(),
-            Self::Extension if change.kind().is_dir() => Vec::new(),
+            Self::Extension if is_dir => Vec::new(),
             Self::Extension => {
-                let name = change.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+                let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
                 extension(name).to_vec()
             }
         }
@@ -252,11 +263,10 @@ impl Group {
 }
 
 /// The directory so far below the root that something is in, or the root.
-fn directory(change: &Change<'_>, roots: &Roots, depth: u32) -> Vec<u8> {
-    let Some((root, below)) = roots.below(change.path) else { return change.path.to_vec() };
+fn directory(path: &[u8], is_dir: bool, roots: &Roots, depth: u32) -> Vec<u8> {
+    let Some((root, below)) = roots.below(path) else { return path.to_vec() };
     // What is no directory is in the one above it.
-    let end =
-        if change.kind().is_dir() { below.len() } else { below.iter().rposition(|byte| *byte == b'/').unwrap_or(0) };
+    let end = if is_dir { below.len() } else { below.iter().rposition(|byte| *byte == b'/').unwrap_or(0) };
     let mut path = roots.paths()[root].clone();
     let components = below[..end].split(|byte| *byte == b'/').filter(|name| !name.is_empty());
     for name in components.take(usize::try_from(depth).unwrap_or(usize::MAX)) {

@@ -47,7 +47,12 @@ pub(super) fn verify(
     let begun = Instant::now();
     let started = now();
     let last = root.last_scan.as_ref().ok_or_else(|| unknown(root))?;
-    let identity = identify(root, Accepted::default())?.ok_or_else(|| unknown(root))?;
+    let identity = identify(root, Accepted::default()).map_err(|why| match why {
+        // Here nothing can be accepted.
+        TrackError::OtherRoot { root, why } => TrackError::Unknown(format!("{root} {why}; nothing was verified")),
+        other => other,
+    })?;
+    let identity = identity.ok_or_else(|| unknown(root))?;
     let reading = reading_of(&options.cancel);
     let failed = |why| reading.spilled(why);
     let roots = root.roots();
@@ -69,7 +74,7 @@ pub(super) fn verify(
     })?;
     if candidates == 0 && options.before.is_none() {
         return Err(TrackError::Unknown(format!(
-            "the catalog has no fingerprints of files at {}; scan it with --fingerprint new",
+            "the catalog has no fingerprints of files at {}; scan it with --fingerprint all, and from then on with new",
             subtree.escape_ascii()
         )));
     }
@@ -79,13 +84,21 @@ pub(super) fn verify(
     let mut readers = Readers::new(&root.path, (mode, &options.hashing), &options.cancel, &ledger, &reading);
     let mut recorder = Recorder::new(mode, MEMORY / 4, &reading, &mut readers);
     let mut waiting = Merged::all(vec![waiting]).map_err(failed)?;
-    let (mut files, mut bytes) = (0, 0);
-    let is_enough = |files, bytes| {
+    let (mut files, mut bytes) = (0_u64, 0_u64);
+    // What cannot be read costs nothing, or it would be first again the next time, and nothing else would ever be read.
+    let (mut free_files, mut free_bytes) = (0, 0);
+    let is_enough = |files: u64, bytes: u64| {
         options.max_files.is_some_and(|most| files >= most) || options.max_bytes.is_some_and(|most| bytes >= most)
     };
     'all: while waiting.next_group().map_err(failed)? {
         while let Some((_, payload)) = waiting.item() {
-            if is_enough(files, bytes) || options.cancel.is_cancelled() {
+            if is_enough(files.saturating_sub(free_files), bytes.saturating_sub(free_bytes)) {
+                (free_files, free_bytes) = recorder.unread_of(files);
+                if is_enough(files.saturating_sub(free_files), bytes.saturating_sub(free_bytes)) {
+                    break 'all;
+                }
+            }
+            if options.cancel.is_cancelled() {
                 break 'all;
             }
             let (old, length) = decode(payload);
@@ -106,7 +119,8 @@ pub(super) fn verify(
         kind: RunKind::Verify,
         started,
         finished: now(),
-        verdict: if errors == 0 && !options.cancel.is_cancelled() { Verdict::Complete } else { Verdict::Partial },
+        // Of a verification that read nothing nobody should think that it has verified something.
+        verdict: if errors == 0 && (files == 0 || read.hashed.0 > 0) { Verdict::Complete } else { Verdict::Partial },
         entries: files,
         bytes,
         errors,

@@ -151,7 +151,7 @@ fn bad_values_are_named_with_what_is_allowed_and_never_shown() {
         ("crawler", "data_root", "", "an absolute path, or one that begins with ~/"),
         ("crawler", "fingerprint", "some", "none, new, all or sample"),
         ("crawler", "hash", "md5", "blake3 or xxh3"),
-        ("crawler", "hash_threads", "257", "a number from 1 to 256"),
+        ("crawler", "hash_threads", "1025", "a number from 1 to 1024"),
         ("crawler", "max_bytes_per_sec", "0", "a number of bytes, at least 1, as 500000, 800K, 100M or 1GiB"),
         ("crawler", "one_file_system", "maybe", "true or false"),
         ("postgresql", "port", "70000", "a number from 1 to 65535"),

@@ -91,6 +91,11 @@ impl<T: Send + 'static, S: HashSink<T> + 'static> Hashers<T, S> {
         Ok(hashers)
     }
 
+    /// Whether all threads have ended, because they panicked.
+    pub fn is_over(&self) -> bool {
+        self.threads.iter().all(JoinHandle::is_finished)
+    }
+
     /// Hands over a file; waits while the queue is full.
     ///
     /// # Errors

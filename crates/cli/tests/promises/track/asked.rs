@@ -105,3 +105,64 @@ fn what_was_pruned_is_said_with_the_question_that_has_an_answer() {
         assert_eq!(told(&kept, &["--since", &last.to_string()]).len(), 2);
     });
 }
+
+#[test]
+fn what_was_verified_since_does_not_hide_what_was_scanned() {
+    on_both(|new: New<'_>| {
+        let place = TempTree::new();
+        let kept = new(&place);
+        let root = root(&place, "tree");
+        let scan =
+            || kept.run("scan", ["-q".as_ref(), "--fingerprint".as_ref(), "new".as_ref(), root.as_os_str()]).expect(0);
+        scan();
+        write(root.join("second"), "").unwrap();
+        scan();
+        for _ in 0..3 {
+            kept.run("verify", ["-q".as_ref(), root.as_os_str()]).expect(0);
+        }
+        assert_eq!(told(&kept, &[]).len(), 1);
+        // The last scan is kept, and not only what was verified.
+        kept.run("prune", ["--keep", "1", "--quiet"]).expect(0);
+        assert_eq!(told(&kept, &[]).len(), 1);
+        kept.run("errors", ["1"]).expect(3);
+        // What was pruned of one root is nothing to another.
+        let other = self::root(&place, "other");
+        kept.scan(&other);
+        assert_eq!(told(&kept, &["--since", "1h", "--path", other.to_str().unwrap()]).len(), 5);
+    });
+}
+
+#[test]
+fn growth_goes_where_the_bytes_went() {
+    on_both(|new: New<'_>| {
+        let place = TempTree::new();
+        let kept = new(&place);
+        let root = root(&place, "tree");
+        for dir in ["a", "b"] {
+            create_dir(root.join(dir)).unwrap();
+        }
+        write(root.join("a/f.bam"), [0; 1000]).unwrap();
+        kept.scan(&root);
+        std::fs::rename(root.join("a/f.bam"), root.join("b/f.dat")).unwrap();
+        kept.scan(&root);
+        remove_file(root.join("b/f.dat")).unwrap();
+        create_dir(root.join("b/f.dat")).unwrap();
+        kept.scan(&root);
+        let growth = |by: &str| {
+            let report = kept.run("report", ["--format", "json", "--by", by]).expect(0);
+            let report: serde_json::Value = serde_json::from_str(report.text()).unwrap();
+            let rows = report["rows"].as_array().unwrap().clone();
+            let of = |row: &serde_json::Value| {
+                (
+                    row["group"].as_str().unwrap().rsplit('/').next().unwrap().to_owned(),
+                    row["growth_bytes"].as_i64().unwrap(),
+                )
+            };
+            rows.iter().map(of).collect::<std::collections::BTreeMap<_, _>>()
+        };
+        let by_dir = growth("dir");
+        assert_eq!((by_dir["a"], by_dir["b"], by_dir["tree"]), (0, 0, 28));
+        let by_extension = growth("extension");
+        assert_eq!((by_extension["bam"], by_extension["dat"], by_extension[""]), (0, 0, 28));
+    });
+}

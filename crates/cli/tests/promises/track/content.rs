@@ -155,7 +155,7 @@ fn what_rots_is_found_and_what_it_was_stays_known_in(new: New<'_>) {
         let ran = kept.run("verify", ["--json".as_ref(), root.as_os_str()]).expect(1);
         let run: Value = serde_json::from_str(ran.text()).unwrap();
         assert_eq!((&run["kind"], &run["changes"]["bitrot"]["count"]), (&"verify".into(), &1.into()), "{run}");
-        let changes = json_lines(kept.run("changes", ["--json"]).expect(0).text());
+        let changes = json_lines(kept.run("changes", ["--json", "--type", "bitrot"]).expect(0).text());
         assert_eq!(changes.len(), 1);
         let mut rotten = content(b'b');
         rotten[..6].copy_from_slice(b"rotten");
@@ -249,4 +249,34 @@ fn what_took_its_place_is_known_with_its_inodes_in(new: New<'_>) {
     kept.run("verify", [&root]).expect(0);
     let ran = kept.run("verify", [place.path().join("tree/nope")]).expect(3);
     assert!(ran.stderr.contains("no fingerprints"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_cannot_be_read_keeps_nothing_else_from_being_verified() {
+    on_both(|new: New<'_>| {
+        let place = TempTree::new();
+        let root = place.subdir("tree");
+        let kept = new(&place);
+        for file in 0..6 {
+            write(root.join(format!("file {file}")), format!("content {file}")).unwrap();
+        }
+        run(kept.command("scan").args(["-q", "--fingerprint", "new"]).arg(&root)).expect(0);
+        // Other than the last scan saw it; nobody knows any more what it should be.
+        for file in 0..3 {
+            write(root.join(format!("file {file}")), "something else").unwrap();
+        }
+        let verify = || {
+            let ran = run(kept.command("verify").args(["--json", "--max-files", "1"]).arg(&root)).expect(0);
+            let said: Value = serde_json::from_str(ran.text()).unwrap();
+            said["hashed_files"].as_u64().unwrap()
+        };
+        assert_eq!([verify(), verify(), verify(), verify()], [1, 1, 1, 1]);
+        let all = run(kept.command("verify").args(["--json", "--older-than", "1h"]).arg(&root)).expect(0);
+        assert!(all.text().contains("\"hashed_files\":0"), "{}", all.text());
+        for file in 3..6 {
+            write(root.join(format!("file {file}")), "something else").unwrap();
+        }
+        // Who verifies nothing at all is not told that all is well.
+        run(kept.command("verify").arg("-q").arg(&root)).expect(1);
+    });
 }
