@@ -74,17 +74,26 @@ pub enum FingerprintMode {
     /// None.
     #[default]
     None,
-    /// Those that are new or may have changed.
+    /// Those that have no fingerprint or may have changed.
     New,
     /// All.
     All,
-    /// Those that are new or may have changed, and of them samples only.
+    /// Those that have no fingerprint or may have changed, and of them samples only.
     Sample,
 }
 
 impl FingerprintMode {
     /// All of them, by their names.
     pub const NAMES: [&str; 4] = ["none", "new", "all", "sample"];
+
+    /// Whether a file is looked at that is what it was; `is_unread` says whether it has no fingerprint.
+    pub(crate) fn rereads(self, is_unread: impl Fn() -> bool) -> bool {
+        match self {
+            Self::None => false,
+            Self::New | Self::Sample => is_unread(),
+            Self::All => true,
+        }
+    }
 
     /// Its name.
     pub fn name(self) -> &'static str {

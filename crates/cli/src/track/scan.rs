@@ -37,8 +37,8 @@ pub(super) struct ScanArgs {
     /// The directory [default: data_root of the settings]
     #[arg(value_name = "PATH")]
     path: Option<PathBuf>,
-    /// Read files for digests of their content: none, new (what is new or seems changed since the last scan), all (every file: tells bit
-    /// rot), or sample (as new, but of large files only samples; what has such a fingerprint is compared with that, by all too)
+    /// Read files for digests of their content: none, new (what has no digest yet or seems changed), all (every file: tells bit rot),
+    /// or sample (as new, but of large files only samples; what has such a digest is compared with that, by all too)
     /// [default: none]
     #[arg(long, value_name = "MODE", value_parser = one_of::<FingerprintMode>(&FingerprintMode::NAMES))]
     fingerprint: Option<FingerprintMode>,

@@ -43,18 +43,18 @@ pub(super) struct LsArgs {
 
 /// Give the catalog to other programs
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true), after_help = "Examples:
   pwalk track export --duckdb-sql | duckdb -init /dev/stdin
   pwalk track export --parquet proj.parquet --path /data/proj")]
 pub(super) struct ExportArgs {
     /// Print the SQL with which DuckDB sees the catalog as views: files, past_files, file_changes, scan_runs
-    #[arg(long, required_unless_present = "parquet")]
+    #[arg(long, group = "what")]
     duckdb_sql: bool,
-    /// Write all entries to a Parquet file
-    #[arg(long, value_name = "FILE", requires = "path")]
+    /// Write the entries at --path and below it to a Parquet file
+    #[arg(long, value_name = "FILE", requires = "path", group = "what")]
     parquet: Option<PathBuf>,
-    /// Those at this path and below it
-    #[arg(long, value_name = "PATH")]
+    /// What --parquet is to have
+    #[arg(long, value_name = "PATH", requires = "parquet")]
     path: Option<PathBuf>,
     /// As they were after this run, or at this time; a date is its beginning
     #[arg(long, value_name = "RUN|TIME", value_parser = since, requires = "parquet")]

@@ -37,6 +37,7 @@ use super::segment::{SegmentRow, SegmentWriter};
 use super::store::{Draft, Entry, Store};
 use crate::TrackError;
 use crate::change::Change;
+use crate::fingerprint::FingerprintMode;
 use crate::key::Roots;
 use crate::side::{Bits, Facts, Opened, Reading, Side, StateRows, read};
 use crate::write::{ChangeWriter, ChangesOf};
@@ -190,7 +191,7 @@ impl Store for LocalStore {
         Ok((run, LedgerTarget::IfAny(self.ledger_of(root, run))))
     }
 
-    fn state(&mut self, root: &Root, rereads: bool, reading: &Reading) -> Result<Side, TrackError> {
+    fn state(&mut self, root: &Root, rereads: FingerprintMode, reading: &Reading) -> Result<Side, TrackError> {
         let state = self.state_files(self.book.segments(root.id)?)?;
         let last = root.last_scan.as_ref();
         let facts = Facts {

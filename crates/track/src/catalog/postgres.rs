@@ -43,6 +43,7 @@ use super::store::{Draft, Entry, Store};
 use crate::TrackError;
 use crate::change::Change;
 use crate::connection::Connection;
+use crate::fingerprint::FingerprintMode;
 use crate::key::Roots;
 use crate::side::{Reading, Side};
 
@@ -180,7 +181,7 @@ impl Store for PgStore {
         Ok((run.cast_unsigned(), LedgerTarget::Stream(Box::new(ledger))))
     }
 
-    fn state(&mut self, root: &Root, rereads: bool, reading: &Reading) -> Result<Side, TrackError> {
+    fn state(&mut self, root: &Root, rereads: FingerprintMode, reading: &Reading) -> Result<Side, TrackError> {
         let dirs = read::directories(&self.dial, &mut self.client, root)?;
         let side = read::state(&self.dial, &mut self.client, (root, &dirs), rereads, reading)?;
         self.dirs = Some(dirs);

@@ -137,7 +137,7 @@ impl Told for Recorder<'_> {
             && match self.mode {
                 FingerprintMode::None => false,
                 FingerprintMode::New | FingerprintMode::Sample => {
-                    is_suspect(old, new) || old.is_some_and(|old| is_doubtful(old, new))
+                    is_suspect(old, new) || old.is_some_and(|old| is_doubtful(old, new) || old.fingerprint().is_none())
                 }
                 FingerprintMode::All => true,
             };

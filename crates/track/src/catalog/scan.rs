@@ -108,7 +108,7 @@ pub(super) fn scan(
     let reading = Reading { renews: true, ..reading };
     let (id, target) = store.begin(root)?;
     let ledger = Arc::new(Ledger::new(target)?);
-    let old = store.state(root, options.fingerprint == FingerprintMode::All, &reading)?;
+    let old = store.state(root, options.fingerprint, &reading)?;
     let new = match &identity {
         Some(_) => {
             let (roots, patterns) = (vec![root.path.clone()], &options.exclude_patterns);

@@ -10,6 +10,7 @@ use super::segment::SegmentRow;
 use crate::TrackError;
 use crate::change::Change;
 use crate::entry::Hashed;
+use crate::fingerprint::FingerprintMode;
 use crate::key::Roots;
 use crate::side::{Reading, Side};
 
@@ -81,8 +82,8 @@ pub(crate) trait Store: Send {
     /// A number for a run, and where what it could not read is noted.
     fn begin(&mut self, root: &Root) -> Result<(u64, LedgerTarget), TrackError>;
 
-    /// What is known of a root: `rereads` has every file looked at.
-    fn state(&mut self, root: &Root, rereads: bool, reading: &Reading) -> Result<Side, TrackError>;
+    /// What is known of a root; `rereads` says which files are looked at that are what they were.
+    fn state(&mut self, root: &Root, rereads: FingerprintMode, reading: &Reading) -> Result<Side, TrackError>;
 
     /// Makes a run part of the catalog, at once and for good; what fails leaves the catalog as it was.
     fn publish(

@@ -74,7 +74,7 @@ pub(super) fn verify(
     })?;
     if candidates == 0 && options.before.is_none() {
         return Err(TrackError::Unknown(format!(
-            "the catalog has no fingerprints of files at {}; scan it with --fingerprint all, and from then on with new",
+            "the catalog has no fingerprints of files at {}; scan it with --fingerprint new",
             subtree.escape_ascii()
         )));
     }

@@ -7,12 +7,14 @@ use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampNanosecondType;
 use pwalk_engine::{Class, Op};
+use pwalk_fs::Kind;
 use pwalk_scan::report::extent;
 use pwalk_scan::{Metadata, Row, RowBatch, ScanFile, Verdict, ledger_of, read_losses};
 
 use super::{Bits, Chosen, Facts, Pool, Reading, Side, threads};
 use crate::TrackError;
-use crate::entry::{Detail, Hashed, Kept, encode, encode_kept};
+use crate::entry::{Detail, Hashed, Kept, encode, encode_kept, kind};
+use crate::fingerprint::FingerprintMode;
 use crate::key::{Roots, key_into};
 use crate::sort::Sorter;
 
@@ -36,8 +38,8 @@ pub(crate) struct Opened {
 pub(crate) struct StateRows {
     /// Those that are not there any more.
     pub(crate) gone: Bits,
-    /// Whether all files are to be looked at, and not those alone that seem to have changed.
-    pub(crate) rereads: bool,
+    /// Which files are read: they are to be looked at, although they seem to be what they were.
+    pub(crate) rereads: FingerprintMode,
 }
 
 /// Columns that only the segments of a catalog have.
@@ -144,14 +146,20 @@ impl Opened {
     /// Keeps the marks of a row group.
     fn mark(&self, group: usize, pool: &Pool, reading: &Reading) -> Result<(), TrackError> {
         let mut lane = pool.take();
-        let more: &[&str] = if self.state.is_some() { &KEPT[..1] } else { &[] };
+        let rereads = self.state.as_ref().map(|state| state.rereads);
+        let more: &[&str] = match rereads {
+            Some(FingerprintMode::New | FingerprintMode::Sample) => &KEPT[..2],
+            Some(_) => &KEPT[..1],
+            None => &[],
+        };
         self.read(group, more, |number, row, rows, index| {
             let (root, below) = self.below(row)?;
             if below.is_empty() {
                 pool.top(root, &row.stat);
             }
             let mut mark = reading.seed.mark(root, below, &row.stat, number);
-            if self.state.as_ref().is_some_and(|state| state.rereads || is_racy(rows, index)) {
+            let is_unread = || kind(&row.stat) == Kind::File && !has_fingerprint(rows, index);
+            if rereads.is_some_and(|mode| is_racy(rows, index) || mode.rereads(is_unread)) {
                 mark.differ();
             }
             lane.marks.push(mark).map_err(|why| reading.spilled(why))
@@ -208,6 +216,10 @@ pub(crate) fn is_gone(class: &str, operation: &str) -> bool {
 pub(crate) fn is_racy(rows: &RowBatch<'_>, row: usize) -> bool {
     let column = rows.column(KEPT[0]).and_then(|column| column.as_boolean_opt());
     column.is_some_and(|column| column.is_valid(row) && column.value(row))
+}
+
+fn has_fingerprint(rows: &RowBatch<'_>, row: usize) -> bool {
+    rows.column(KEPT[1]).is_some_and(|column| column.is_valid(row))
 }
 
 /// What a catalog knows of the content of a row.

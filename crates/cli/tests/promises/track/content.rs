@@ -280,3 +280,24 @@ fn what_cannot_be_read_keeps_nothing_else_from_being_verified() {
         run(kept.command("verify").arg("-q").arg(&root)).expect(1);
     });
 }
+
+#[test]
+fn what_has_no_fingerprint_yet_is_new() {
+    on_both(|new: New<'_>| {
+        let place = TempTree::new();
+        let root = place.subdir("tree");
+        let kept = new(&place);
+        for file in 0..3 {
+            write(root.join(format!("file {file}")), "content").unwrap();
+        }
+        create_dir(root.join("dir")).unwrap();
+        wait_until("the files are old", || {
+            scan(&kept, &root, &[]);
+            let old = root.join("file 2").metadata().unwrap().modified().unwrap();
+            old.elapsed().is_ok_and(|old| old.as_secs() > 2)
+        });
+        let read = |mode: &str| scan(&kept, &root, &["--fingerprint", mode])["hashed_files"].as_u64().unwrap();
+        assert_eq!([read("none"), read("new"), read("new"), read("all"), read("none")], [0, 3, 0, 3, 0]);
+        assert_eq!(fingerprints(&kept, &root).values().filter(|print| !print.is_null()).count(), 3);
+    });
+}

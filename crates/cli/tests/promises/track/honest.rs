@@ -206,6 +206,8 @@ fn what_is_asked_for_and_not_known_is_said() {
     for (what, why) in [
         (vec!["ls", "/no/such/place"], "has no scan of /no/such/place"),
         (vec!["ls", root.to_str().unwrap(), "--at", "2020-01-01"], "no run of"),
+        (vec!["changes", "--path", "/no/such/place"], "has no scan of /no/such/place"),
+        (vec!["report", "--path", "/no/such/place"], "has no scan of /no/such/place"),
         (vec!["scan", "/no/such/place"], "cannot walk /no/such/place"),
         (vec!["scan", "/etc/passwd"], "cannot walk /etc/passwd"),
         (vec!["changes", "--path", root.to_str().unwrap(), "-o", "/no/such/place/x.csv"], "/no/such/place"),

@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use postgres::{Client, GenericClient};
+use pwalk_fs::Kind;
 use pwalk_scan::Stat;
 
 use super::book::{ask, get, number};
@@ -19,7 +20,8 @@ use crate::catalog::ordered::{drain, push, sorter};
 use crate::catalog::run::Root;
 use crate::catalog::segment::SegmentRow;
 use crate::catalog::store::Entry;
-use crate::entry::{Detail, Hashed, Kept};
+use crate::entry::{Detail, Hashed, Kept, kind};
+use crate::fingerprint::FingerprintMode;
 use crate::key::{Roots, key_into};
 use crate::side::{Facts, Known, Pool, Reading, Side, is_gone};
 
@@ -151,7 +153,7 @@ pub(super) fn state(
     dial: &Dial,
     client: &mut Client,
     (root, dirs): (&Root, &Directories),
-    rereads: bool,
+    rereads: FingerprintMode,
     reading: &Reading,
 ) -> Result<Side, TrackError> {
     let last = root.last_scan.as_ref();
@@ -181,7 +183,8 @@ pub(super) fn state(
                 pool.top(0, &detail.stat);
             }
             let of = Known { key: &key, below: &place.path, name };
-            let is_suspect = rereads || row.is_true(13);
+            let is_unread = || kind(&detail.stat) == Kind::File && detail.fingerprint().is_none();
+            let is_suspect = row.is_true(13) || rereads.rereads(is_unread);
             lane.keep(reading.seed, &of, &detail, is_suspect).map_err(spilled)
         })
     };
