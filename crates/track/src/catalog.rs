@@ -189,9 +189,9 @@ impl Catalog {
                 && filter.run.is_none_or(|only| only == run.id)
                 && filter.root.as_ref().is_none_or(|root| *root == run.root)
                 // Nothing else can be there.
-                && filter.subtree.as_ref().is_none_or(|path| has_part_of(run, path))
+                && filter.subtree.as_ref().is_none_or(|path| run.has_part_of(path))
         });
-        check_subtree(&all, filter)?;
+        filter.check_subtree(&all)?;
         match runs.iter().filter(|run| run.is_pruned).max_by_key(|run| run.finished) {
             Some(run) if filter.run.is_some() => {
                 Err(TrackError::Unknown(format!("the changes of run {} were pruned", run.id)))
@@ -215,7 +215,7 @@ impl Catalog {
         each: &mut dyn FnMut(&Run, &Change<'_>) -> Result<(), TrackError>,
     ) -> Result<(), TrackError> {
         let runs = self.store.runs()?;
-        check_subtree(&runs, filter)?;
+        filter.check_subtree(&runs)?;
         let is_scan_after =
             |run: &Run, other: &Run| other.root == run.root && other.id > run.id && other.kind == RunKind::Scan;
         let is_last = |run: &Run| !runs.iter().any(|other| is_scan_after(run, other));
@@ -372,21 +372,6 @@ impl Catalog {
         self.entries(path, at, cancel, &mut |entry| writer.write(&SegmentRow::of(entry)))?;
         writer.finish()
     }
-}
-
-/// Whether something of a subtree can be in a run's root, or the other way round.
-fn has_part_of(run: &Run, subtree: &[u8]) -> bool {
-    let is_below = |path: &[u8], root: &[u8]| Roots::new([root.to_vec()]).below(path).is_some();
-    is_below(subtree, &run.root) || is_below(&run.root, subtree)
-}
-
-/// That the catalog can know something of the subtree that is asked for.
-fn check_subtree(runs: &[Run], filter: &ChangeFilter) -> Result<(), TrackError> {
-    let Some(path) = &filter.subtree else { return Ok(()) };
-    if runs.is_empty() || runs.iter().any(|run| has_part_of(run, path)) {
-        return Ok(());
-    }
-    Err(TrackError::Unknown(format!("the catalog has no scan of {}; see `pwalk track runs`", path.escape_ascii())))
 }
 
 fn no_run(run: u64) -> TrackError {

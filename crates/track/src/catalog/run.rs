@@ -9,6 +9,7 @@ use pwalk_engine::Cancel;
 use pwalk_scan::Verdict;
 use serde_json::Value;
 
+use crate::TrackError;
 use crate::change::Counts;
 use crate::key::Roots;
 
@@ -43,6 +44,14 @@ pub struct Run {
     pub metadata: BTreeMap<String, String>,
     /// Whether its changes are gone.
     pub is_pruned: bool,
+}
+
+impl Run {
+    /// Whether something of a subtree can be in its root, or the other way round.
+    pub(crate) fn has_part_of(&self, subtree: &[u8]) -> bool {
+        let is_below = |path: &[u8], root: &[u8]| Roots::new([root.to_vec()]).below(path).is_some();
+        is_below(subtree, &self.root) || is_below(&self.root, subtree)
+    }
 }
 
 /// What a run did.
@@ -123,6 +132,17 @@ pub struct ChangeFilter {
     pub types: Vec<crate::ChangeType>,
     /// Ends the telling, with [`Interrupted`](crate::TrackError::Interrupted).
     pub cancel: Cancel,
+}
+
+impl ChangeFilter {
+    /// That these runs can know something of the subtree that is asked for.
+    pub(crate) fn check_subtree(&self, runs: &[Run]) -> Result<(), TrackError> {
+        let Some(path) = &self.subtree else { return Ok(()) };
+        if runs.is_empty() || runs.iter().any(|run| run.has_part_of(path)) {
+            return Ok(());
+        }
+        Err(TrackError::Unknown(format!("the catalog has no scan of {}; see `pwalk track runs`", path.escape_ascii())))
+    }
 }
 
 /// A place in a catalog's history.
