@@ -20,6 +20,7 @@ import pyarrow.parquet
 import pytest
 
 import pwalk
+from process import thread_names
 
 UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
 ODD = b"/a/\xff\xfe.d\xe9"
@@ -67,17 +68,6 @@ def rows(stream):
 
 def summary(stream):
     return sorted((row["change_type"], row["path"]) for row in rows(stream))
-
-
-def thread_names():
-    names = []
-    for task in os.listdir("/proc/self/task"):
-        try:
-            with open(f"/proc/self/task/{task}/comm") as name:
-                names.append(name.read().strip())
-        except (FileNotFoundError, ProcessLookupError):
-            pass
-    return names
 
 
 def change(tree):

@@ -15,6 +15,7 @@ import pyarrow.parquet
 import pytest
 
 import pwalk
+from process import thread_names
 
 UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
 
@@ -36,18 +37,6 @@ def tree(tmp_path):
     if os.getuid() == 0:
         os.chown(top / "c/1.txt", 4_000_000_001, 4_000_000_002)
     return top
-
-
-def threads():
-    """Names of the threads of this process."""
-    names = []
-    for task in os.listdir("/proc/self/task"):
-        try:
-            with open(f"/proc/self/task/{task}/comm") as name:
-                names.append(name.read().strip())
-        except (FileNotFoundError, ProcessLookupError):
-            pass
-    return names
 
 
 def test_it_is_the_parquet_report(tree):
@@ -152,10 +141,10 @@ def test_who_stops_reading_stops_the_walk(tree):
         os.mknod(tree / "c" / f"node {number}")
     reader = pyarrow.RecordBatchReader.from_stream(pwalk.scan([tree] * 10))
     assert next(reader).num_rows > 0
-    assert "pwalk-stream" in threads(), "the walk waits for its reader"
+    assert "pwalk-stream" in thread_names(), "the walk waits for its reader"
     del reader
     begun = time.monotonic()
-    while "pwalk-stream" in threads():
+    while "pwalk-stream" in thread_names():
         assert time.monotonic() - begun < 5
 
 
